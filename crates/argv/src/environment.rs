@@ -1,0 +1,1 @@
+//! Which environment variables change what a tool does.

@@ -1,0 +1,55 @@
+//! What a kubectl, aws or gh command line means.
+//!
+//! [`parse`] turns the words after the tool's name into an [`Invocation`]: the operations it performs,
+//! the hazards that come with them, the files it touches. What cannot be understood completely is
+//! [`Unreadable`], and names the word: nothing is skipped, nothing is guessed. Whether the
+//! invocation *may* run is not decided here (see the `policies` crate), nor is anything read from
+//! files, the environment or the clock: values in, values out.
+
+#![forbid(unsafe_code)]
+
+pub mod aws;
+pub mod environment;
+pub mod gh;
+pub mod invocation;
+pub mod kubectl;
+pub mod tool;
+pub mod unreadable;
+pub mod words;
+
+pub use invocation::{Effect, FileUse, Hazard, HazardFact, Invocation, Namespace, Operation, Resource, Scope};
+pub use tool::Tool;
+pub use unreadable::Unreadable;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// The longest command line that is read, in bytes over all words. Longer ones are unreadable.
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// What surrounds a command line and changes its meaning, gathered by the caller.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The environment variables the tool will see (after the gate has cleaned them).
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Surroundings {
+    /// The value of an environment variable; a variable set to the empty string counts as not set.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// Reads `args`, the words after the tool's own name, as `tool` would read them.
+///
+/// # Errors
+/// [`Unreadable`] when any word is not understood, is not UTF-8, or there are more than [`MAX_BYTES`].
+pub fn parse(tool: Tool, args: &[OsString], around: &Surroundings) -> Result<Invocation, Unreadable> {
+    let words = words::utf8(args)?;
+    match tool {
+        Tool::Kubectl => kubectl::parse(&words, around),
+        Tool::Aws => aws::parse(&words, around),
+        Tool::Gh => gh::parse(&words, around),
+    }
+}
