@@ -1,1 +1,26 @@
-//! x
+//! May this command run at this level?
+//!
+//! [`Governance::load`] reads one level's rules from YAML (either of the two formats), with every layer it
+//! extends; [`Governance::evaluate`] judges an [`argv::Invocation`] by them. Default deny; deny beats escalate beats
+//! allow. Pure: the caller supplies the documents' texts, and does the logging and the running.
+
+#![forbid(unsafe_code)]
+
+mod document;
+mod evaluate;
+mod explain;
+mod faults;
+mod governance;
+mod level;
+mod nearest;
+mod original;
+mod ours;
+mod pattern;
+mod rule;
+mod verdict;
+
+pub use explain::{Consideration, Explanation, OperationExplanation};
+pub use faults::{Fault, Faults};
+pub use governance::{Documents, Governance};
+pub use level::{BadLevel, BadTrack, Level, Track};
+pub use verdict::{Denial, Hold, Permit, Reason, Verdict};

@@ -1,2 +1,110 @@
-//! x
-fn main(){}
+//! `reeved`: the audit sidecar. It records what gates decide, before they act on it.
+
+mod config;
+mod connection;
+mod events_file;
+mod exit;
+mod http;
+mod ingest;
+mod ledger;
+mod logs;
+mod metrics;
+mod rate;
+mod shared;
+mod stop;
+mod window;
+
+use clap::Parser;
+use config::Config;
+use exit::{Exit, Failure};
+use ledger::Ledger;
+use shared::Shared;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+fn main() -> ExitCode {
+    let config = Config::parse();
+    let done = logs::start(config.log.as_deref()).and_then(|_guard| run(&config));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _nobody_left = writeln!(std::io::stderr(), "reeved: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(config: &Config) -> Result<(), Failure> {
+    let pins = config.pins()?;
+    if config.check {
+        return Ok(());
+    }
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Os, format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(serve(config, pins))
+}
+
+/// Ledger open, socket open, ready; then until told to stop; then everything in reverse.
+async fn serve(config: &Config, pins: audit_event::Pins) -> Result<(), Failure> {
+    let ledger = Ledger::open(&config.dir)?;
+    let shared = Arc::new(Shared::new(pins, ledger.path().to_owned(), config.rate));
+    let (submit, writer) = ledger.spawn(Arc::clone(&shared))?;
+    let socket = ingest::bind(&config.socket, config.socket_mode)?;
+    let http = TcpListener::bind(config.http).await.map_err(|error| {
+        Failure::new(
+            Exit::Unavailable,
+            format!("http address {}: {error}", config.http),
+        )
+    })?;
+    let mut stop = stop::Stop::listen(config.until_stdin_closes)?;
+    announce(config, &http, &shared)?;
+    let web = tokio::spawn(http::serve(http, Arc::clone(&shared)));
+    let connections = ingest::serve(&socket, &shared, &submit, &mut stop).await;
+    ingest::finish(connections).await;
+    drop(submit); // the writer seals the ledger when nobody can submit any more
+    let sealed = tokio::task::spawn_blocking(move || writer.join()).await;
+    web.abort();
+    ingest::unlink(&config.socket)?;
+    match sealed {
+        Ok(result) => result,
+        Err(_) => Err(Failure::new(
+            Exit::Os,
+            "the ledger's writer ended unexpectedly; run `reeve audit verify`",
+        )),
+    }
+}
+
+/// One line of JSON on standard output: whoever started us may begin.
+fn announce(config: &Config, http: &TcpListener, shared: &Shared) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(Exit::Os, format!("cannot say that it is ready: {error}"));
+    let line = serde_json::json!({
+        "ready": true,
+        "socket": config.socket,
+        "http": http.local_addr().map_err(failed)?.to_string(),
+        "ledger": shared.ledger,
+        "pid": std::process::id(),
+    });
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(failed)?;
+    tracing::info!(socket = %config.socket.display(), ledger = %shared.ledger.display(), "ready");
+    Ok(())
+}
+
+/// A connection needs a descriptor; the usual soft limit of 1024 is fewer than we accept.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard.min(65_536), hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}

@@ -1,0 +1,190 @@
+//! The judge: deny beats escalate beats allow beats nothing.
+//!
+//! Every operation must be covered by an allow rule that matches it and reaches its effect, and the rules that cover
+//! it must together accept every hazard of the command.
+
+use crate::governance::Governance;
+use crate::nearest;
+use crate::ours::Otherwise;
+use crate::rule::{Action, Rule};
+use crate::verdict::{Denial, Hold, Permit, Reason, Verdict};
+use argv::{HazardFact, Invocation, Operation, Tool, Unreadable};
+
+/// What the rules say of one operation.
+enum Finding<'g> {
+    Covered(&'g Rule),
+    Escalated(&'g Rule),
+    Denied(&'g Rule),
+    Uncovered(Reason, String),
+}
+
+impl Governance {
+    /// May this run?
+    pub fn evaluate(&self, invocation: &Invocation) -> Verdict {
+        let verdict = self.judge(invocation);
+        match verdict {
+            Verdict::Allow(permit) => Verdict::Allow(permit),
+            Verdict::Escalate(hold) => Verdict::Escalate(Hold {
+                nearest: nearest::to(self, invocation),
+                ..hold
+            }),
+            Verdict::Deny(denial) => Verdict::Deny(Denial {
+                nearest: nearest::to(self, invocation),
+                ..denial
+            }),
+        }
+    }
+
+    /// Without suggestions; they are found by asking this.
+    pub(crate) fn judge(&self, invocation: &Invocation) -> Verdict {
+        let mut covering: Vec<String> = Vec::new();
+        let mut escalated = None;
+        let mut uncovered = None;
+        for operation in &invocation.operations {
+            match self.finding(invocation, operation) {
+                Finding::Denied(rule) => return Verdict::Deny(denied(rule, operation)),
+                Finding::Escalated(rule) => escalated = escalated.or(Some((rule, operation))),
+                Finding::Uncovered(reason, message) => uncovered = uncovered.or(Some((reason, message))),
+                Finding::Covered(rule) if !covering.contains(&rule.id) => covering.push(rule.id.clone()),
+                Finding::Covered(_) => {}
+            }
+        }
+        match (uncovered, escalated) {
+            (Some((_, message)), _) if self.otherwise == Otherwise::Hold => Verdict::Escalate(Hold {
+                rule: None,
+                message,
+                nearest: Vec::new(),
+            }),
+            (Some((reason, message)), _) => Verdict::Deny(Denial {
+                reason,
+                rule: None,
+                message,
+                nearest: Vec::new(),
+            }),
+            (None, Some((rule, operation))) => Verdict::Escalate(Hold {
+                rule: Some(rule.id.clone()),
+                message: because(rule, operation, "is for a person to decide"),
+                nearest: Vec::new(),
+            }),
+            // A parser never gives an empty list; if one did, nothing would have been judged.
+            (None, None) if covering.is_empty() => Verdict::Deny(Denial {
+                reason: Reason::NoRule,
+                rule: None,
+                message: "the command does nothing that a rule could allow".to_owned(),
+                nearest: Vec::new(),
+            }),
+            (None, None) => Verdict::Allow(Permit::new(covering)),
+        }
+    }
+
+    fn finding<'g>(&'g self, invocation: &Invocation, operation: &Operation) -> Finding<'g> {
+        let speaking = |action: Action| {
+            self.rules
+                .iter()
+                .filter(move |rule| rule.action == action && rule.matches(invocation, operation))
+        };
+        if let Some(rule) = speaking(Action::Deny).next() {
+            return Finding::Denied(rule);
+        }
+        let mut matching: Vec<&Rule> = Vec::new();
+        let mut out_of_reach = None;
+        for rule in speaking(Action::Allow) {
+            if rule.reaches(self.level(), operation) {
+                matching.push(rule);
+            } else {
+                out_of_reach = out_of_reach.or(Some(rule));
+            }
+        }
+        let Some(first) = matching.first() else {
+            return match out_of_reach {
+                Some(rule) => Finding::Uncovered(Reason::AboveCeiling, above(rule, operation, self)),
+                None => Finding::Uncovered(Reason::NoRule, no_rule(operation, self)),
+            };
+        };
+        if let Some(fact) = unaccepted(&matching, invocation) {
+            let message = format!(
+                "it {}, which no rule for it accepts: {}",
+                phrase(fact),
+                fact.because
+            );
+            return Finding::Uncovered(Reason::Hazard, message);
+        }
+        match speaking(Action::Escalate).next() {
+            Some(rule) => Finding::Escalated(rule),
+            None => Finding::Covered(first),
+        }
+    }
+
+    /// What to say of a command line that was not understood: it is not allowed, at any level.
+    pub fn refuse_unreadable(&self, tool: Tool, unreadable: &Unreadable) -> Denial {
+        let hint = unreadable
+            .hint
+            .as_ref()
+            .map(|hint| format!("; {hint}"))
+            .unwrap_or_default();
+        Denial {
+            reason: Reason::Unreadable,
+            rule: None,
+            message: format!("not understood, so not allowed: {}{hint}", unreadable.problem),
+            nearest: nearest::of_tool(self, tool),
+        }
+    }
+}
+
+/// The first hazard that none of the rules accepts.
+pub(crate) fn unaccepted<'i>(rules: &[&Rule], invocation: &'i Invocation) -> Option<&'i HazardFact> {
+    invocation
+        .hazards
+        .iter()
+        .find(|fact| !rules.iter().any(|rule| rule.accept.contains(&fact.hazard)))
+}
+
+fn denied(rule: &Rule, operation: &Operation) -> Denial {
+    Denial {
+        reason: Reason::DeniedByRule,
+        rule: Some(rule.id.clone()),
+        message: because(rule, operation, "is denied"),
+        nearest: Vec::new(),
+    }
+}
+
+fn because(rule: &Rule, operation: &Operation, otherwise: &str) -> String {
+    if rule.reason.is_empty() {
+        format!("{} {otherwise}", describe(operation))
+    } else {
+        rule.reason.clone()
+    }
+}
+
+fn no_rule(operation: &Operation, governance: &Governance) -> String {
+    format!("no rule at {} allows {}", governance.level(), describe(operation))
+}
+
+fn above(rule: &Rule, operation: &Operation, governance: &Governance) -> String {
+    format!(
+        "{} has the effect `{}`; at {} the rule `{}` reaches `{}`",
+        describe(operation),
+        operation.effect,
+        governance.level(),
+        rule.id,
+        governance.level().ceiling()
+    )
+}
+
+/// `delete pods web in namespace prod`, for people.
+pub(crate) fn describe(operation: &Operation) -> String {
+    let mut text = format!("`{}`", operation.verb);
+    if let Some(resource) = &operation.resource
+        && resource.kind != "*"
+    {
+        text.push_str(&format!(" on {resource}"));
+    }
+    if let argv::Namespace::Named(namespace) = &operation.scope.namespace {
+        text.push_str(&format!(" in namespace {namespace}"));
+    }
+    text
+}
+
+fn phrase(fact: &HazardFact) -> String {
+    fact.hazard.name().replace('-', " ")
+}

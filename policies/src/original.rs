@@ -1,0 +1,304 @@
+//! The original format, read semantically.
+//!
+//! ```yaml
+//! platform_toolsets: {cli: [terminal, web, skills]}   # the agent platform's; without effect here
+//! approvals: {mode: manual, timeout: 300}             # at L4, manual and smart hold what no entry allows; off refuses it
+//! command_allowlist: ["kubectl get pods"]             # entries for governed tools are read like those below
+//! wrapper_allowlist:
+//!   kubectl: ["get pods", "logs ", "rollout status"]
+//!   aws: ["ec2 describe-", "sts get-caller-identity"]
+//! ```
+//!
+//! An entry is a command, then what it is done to: `"get pods"` is the verb `get` on the resource `pods`, however the
+//! command line is spelled, and nothing that merely begins that way. `"logs "` is the verb on anything. An aws
+//! operation that ends with `-` stands for all that begin so. An entry names its effect: `"apply "` allows applying. No
+//! entry accepts a hazard.
+
+use crate::document::{Reader, clip, line};
+use crate::level::Level;
+use crate::ours::{Document, Otherwise};
+use crate::pattern::Pattern;
+use crate::rule::{Action, Facet, Facets, Rule};
+use argv::{Effect, Tool};
+use marked_yaml::{Node, Span};
+
+const KEYS: &[&str] = &[
+    "platform_toolsets",
+    "approvals",
+    "command_allowlist",
+    "wrapper_allowlist",
+];
+
+/// Whether a document is of this format.
+pub(crate) fn is_original(root: &Node) -> bool {
+    root.as_mapping().is_some_and(|mapping| {
+        mapping.get_node("apiVersion").is_none() && KEYS.iter().any(|key| mapping.get_node(key).is_some())
+    })
+}
+
+/// Reads a document of this format.
+pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option<Document> {
+    let mapping = reader.mapping(root, "a governance file of the original format", KEYS)?;
+    let otherwise = match mapping.get_node("approvals") {
+        Some(node) => approvals(reader, node, level),
+        None => Otherwise::Refuse,
+    };
+    let mut rules = vec![help()];
+    if let Some(node) = mapping
+        .get_node("command_allowlist")
+        .filter(|node| !is_empty(node))
+    {
+        for (entry, span) in reader.words(node, "command_allowlist") {
+            let (first, rest) = entry.split_once(' ').unwrap_or((entry, ""));
+            // Other programs are not governed here, so their entries say nothing.
+            if let Some(tool) = Tool::named(first) {
+                rules.extend(self::entry(reader, tool, rest, span));
+            }
+        }
+    }
+    if let Some(node) = mapping
+        .get_node("wrapper_allowlist")
+        .filter(|node| !is_empty(node))
+    {
+        let names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
+        if let Some(tools) = reader.mapping(node, "wrapper_allowlist", &names) {
+            for (name, list) in tools.iter() {
+                let Some(tool) = Tool::named(name.as_str()) else {
+                    continue;
+                };
+                if is_empty(list) {
+                    continue;
+                }
+                for (text, span) in reader.words(list, "an entry") {
+                    rules.extend(entry(reader, tool, text, span));
+                }
+            }
+        }
+    }
+    Some(Document {
+        extends: None,
+        otherwise: Some(otherwise),
+        rules,
+    })
+}
+
+/// An empty list allows nothing, which this format has always been allowed to say.
+fn is_empty(node: &Node) -> bool {
+    node.as_sequence().is_some_and(|sequence| sequence.is_empty())
+        || node
+            .as_scalar()
+            .is_some_and(|scalar| matches!(scalar.as_str(), "" | "~" | "null"))
+}
+
+fn approvals(reader: &mut Reader<'_>, node: &Node, level: Level) -> Otherwise {
+    let Some(mapping) = reader.mapping(node, "approvals", &["mode", "timeout", "cron_mode"]) else {
+        return Otherwise::Refuse;
+    };
+    if let Some(timeout) = mapping.get_node("timeout")
+        && timeout.as_scalar().is_none_or(|scalar| scalar.as_u32().is_none())
+    {
+        reader.fault(timeout.span(), "timeout must be a number of seconds");
+    }
+    let known = [(true, "manual"), (true, "smart"), (false, "off")];
+    let mode = mapping.get_node("mode").and_then(|node| {
+        let word = reader.word(node, "mode")?;
+        reader.one_of(word, node.span(), "a mode", &known)
+    });
+    // "off" once meant that nobody is asked; what nobody is asked about does not run here.
+    if mode == Some(true) && level == Level::L4 {
+        Otherwise::Hold
+    } else {
+        Otherwise::Refuse
+    }
+}
+
+fn help() -> Rule {
+    let verbs = ["help", "version"]
+        .iter()
+        .filter_map(|verb| Pattern::new(verb).ok())
+        .collect();
+    Rule {
+        id: "help".to_owned(),
+        action: Action::Allow,
+        facets: Facets {
+            effect: vec![Effect::Local],
+            words: vec![(Facet::Verb, verbs)],
+            ..Facets::default()
+        },
+        accept: Vec::new(),
+        unless: None,
+        reason: "help and version are always allowed".to_owned(),
+        source: "built in".to_owned(),
+    }
+}
+
+fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span) -> Option<Rule> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (command, object) = match tool {
+        Tool::Kubectl => split_kubectl(&words),
+        Tool::Aws | Tool::Gh => (words.clone(), &[] as &[&str]),
+    };
+    let faulty = |reader: &mut Reader<'_>, why: &str| {
+        reader.fault(span, format!("{tool}: `{}` {why}", clip(text)));
+        None
+    };
+    if command.is_empty() {
+        return faulty(reader, "is empty, so it would allow everything or nothing");
+    }
+    if object.len() > 1 {
+        return faulty(
+            reader,
+            "has more than a verb and a resource; use our own format to say more",
+        );
+    }
+    if words.iter().any(|word| word.starts_with('-')) {
+        return faulty(
+            reader,
+            "has a flag; entries name commands, and flags are judged by what they do",
+        );
+    }
+    if words
+        .iter()
+        .any(|word| word.contains(['*', '?', '[', '{', '/', '\\']))
+    {
+        return faulty(reader, "has a wildcard; this format has none");
+    }
+    let mut command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+    match (tool, command.len(), command.last_mut()) {
+        (Tool::Aws, _, Some(last)) if last.ends_with('-') => last.push('*'),
+        (Tool::Aws | Tool::Gh, 1, _) => command.push("*".to_owned()), // a service or noun, with anything
+        _ => {}
+    }
+    let mut facets = Facets {
+        tool: vec![tool],
+        effect: effects(tool, &words),
+        ..Facets::default()
+    };
+    let command = command.join(" ");
+    match Pattern::new(&command) {
+        Ok(pattern) => facets.words.push((Facet::Command, vec![pattern])),
+        Err(error) => return faulty(reader, &error.to_string()),
+    }
+    if let Some(resource) = object.first() {
+        let kinds = spellings(resource);
+        let patterns = kinds.iter().filter_map(|kind| Pattern::new(kind).ok()).collect();
+        facets.words.push((Facet::Resource, patterns));
+    }
+    Some(Rule {
+        id: format!("{tool}:{}", words.join("-")),
+        action: Action::Allow,
+        facets,
+        accept: Vec::new(),
+        unless: None,
+        reason: String::new(),
+        source: format!("{}:{}", reader.document, line(span)),
+    })
+}
+
+/// kubectl's commands that have a second word of their own.
+const GROUPS: &[&str] = &[
+    "rollout",
+    "auth",
+    "config",
+    "set",
+    "top",
+    "certificate",
+    "cluster-info",
+    "apply",
+    "create",
+    "plugin",
+];
+/// Second words; what stands after a group and is not one of these is a resource.
+const SECOND: &[&str] = &[
+    "status",
+    "history",
+    "undo",
+    "restart",
+    "pause",
+    "resume",
+    "can-i",
+    "whoami",
+    "reconcile",
+    "view",
+    "get-contexts",
+    "current-context",
+    "get-clusters",
+    "get-users",
+    "use-context",
+    "set-context",
+    "image",
+    "resources",
+    "env",
+    "dump",
+    "view-last-applied",
+    "edit-last-applied",
+    "set-last-applied",
+    "approve",
+    "deny",
+    "pod",
+    "pods",
+    "node",
+    "nodes",
+    "token",
+    "configmap",
+    "secret",
+    "namespace",
+    "deployment",
+    "job",
+    "list",
+];
+
+fn split_kubectl<'w>(words: &'w [&'w str]) -> (Vec<&'w str>, &'w [&'w str]) {
+    let own = match words {
+        [group, second, ..] if GROUPS.contains(group) && SECOND.contains(second) => 2,
+        [_, ..] => 1,
+        [] => 0,
+    };
+    let (command, object) = words.split_at(own);
+    let mut command = command.to_vec();
+    // `top` has two, spelled in singular or plural.
+    if let ["top", second] = command.as_mut_slice() {
+        *second = match *second {
+            "pods" => "pod",
+            "nodes" => "node",
+            other => other,
+        };
+    }
+    (command, object)
+}
+
+/// A resource as the entry spells it, and as the parser calls it: plural, with the group if it has one.
+fn spellings(resource: &str) -> Vec<String> {
+    let line: Vec<std::ffi::OsString> = ["get", resource].iter().map(Into::into).collect();
+    let canonical = argv::parse(Tool::Kubectl, &line, &argv::Surroundings::default())
+        .ok()
+        .and_then(|invocation| {
+            invocation
+                .operations
+                .first()
+                .and_then(|operation| operation.resource.clone())
+        })
+        .map(|resource| resource.kind);
+    canonical.into_iter().chain([resource.to_owned()]).collect()
+}
+
+/// An entry allows what it names, and for what only reads nothing more.
+fn effects(tool: Tool, words: &[&str]) -> Vec<Effect> {
+    let reads = |word: &str| {
+        [
+            "describe", "get", "list", "view", "status", "history", "logs", "top", "diff", "explain",
+            "version", "search", "help",
+        ]
+        .iter()
+        .any(|verb| word == *verb || word.strip_prefix(verb).is_some_and(|rest| rest.starts_with('-')))
+    };
+    let verb = match tool {
+        Tool::Kubectl => words.first().copied(),
+        Tool::Aws | Tool::Gh => words.get(1).copied(),
+    };
+    match (tool, verb) {
+        (_, Some(verb)) if reads(verb) => Vec::new(),
+        (Tool::Aws | Tool::Gh, None) => Vec::new(),
+        _ => vec![Effect::Local, Effect::Read, Effect::Write, Effect::Delete],
+    }
+}

@@ -1,0 +1,300 @@
+//! Our own format: `apiVersion: reeve/v1`, `kind: Governance`. The reference is `governance/README.md`.
+
+use crate::document::{Reader, clip, line};
+use crate::level::{Level, Track};
+use crate::pattern::Pattern;
+use crate::rule::{Action, Facet, Facets, Rule};
+use argv::{Effect, Hazard, Tool};
+use marked_yaml::types::MarkedMappingNode;
+use marked_yaml::{Node, Span};
+
+const KEYS: &[&str] = &[
+    "apiVersion",
+    "kind",
+    "level",
+    "track",
+    "description",
+    "extends",
+    "otherwise",
+    "rules",
+];
+const RULE_KEYS: &[&str] = &["id", "allow", "deny", "escalate", "accept", "unless", "reason"];
+const EFFECTS: [(Effect, &str); 6] = [
+    (Effect::Local, "local"),
+    (Effect::Read, "read"),
+    (Effect::Write, "write"),
+    (Effect::Delete, "delete"),
+    (Effect::Execute, "execute"),
+    (Effect::Connect, "connect"),
+];
+
+/// What happens to what no rule speaks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Otherwise {
+    /// It is refused.
+    Refuse,
+    /// It is held for a person.
+    Hold,
+}
+
+/// One document, in either format.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// The document this one adds to.
+    pub extends: Option<String>,
+    /// As the file says; `None` leaves it to what it extends.
+    pub otherwise: Option<Otherwise>,
+    /// In the order of the file.
+    pub rules: Vec<Rule>,
+}
+
+/// Reads a document of our format. `level` and `track` are what its name promises, when it has such a name.
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    root: &Node,
+    level: Level,
+    expected: Option<(Level, Option<&Track>)>,
+) -> Option<Document> {
+    let mapping = reader.mapping(root, "a governance file", KEYS)?;
+    let mut check = |key: &str, wanted: &str| match mapping.get_node(key) {
+        Some(node) if node.as_scalar().is_some_and(|scalar| scalar.as_str() == wanted) => {}
+        Some(node) => reader.fault(node.span(), format!("{key} must be `{wanted}`")),
+        None => reader.fault(root.span(), format!("{key} is missing; it must be `{wanted}`")),
+    };
+    check("apiVersion", "reeve/v1");
+    check("kind", "Governance");
+    if let Some((level, track)) = expected {
+        check("level", level.name());
+        let track = track.filter(|_| level == Level::L4).map(ToString::to_string);
+        match (track, mapping.get_node("track")) {
+            (Some(track), _) => check("track", &track),
+            (None, Some(node)) => reader.fault(node.span(), format!("a file for {level} has no track")),
+            (None, None) => {}
+        }
+    }
+    let extends = mapping
+        .get_node("extends")
+        .and_then(|node| reader.word(node, "extends"))
+        .map(str::to_owned);
+    let otherwise = mapping.get_node("otherwise").and_then(|node| {
+        let word = reader.word(node, "otherwise")?;
+        reader.one_of(
+            word,
+            node.span(),
+            "a way to end",
+            &[(Otherwise::Refuse, "refuse"), (Otherwise::Hold, "hold")],
+        )
+    });
+    let rules = mapping
+        .get_node("rules")
+        .map(|node| rules(reader, node, level))
+        .unwrap_or_default();
+    Some(Document {
+        extends,
+        otherwise,
+        rules,
+    })
+}
+
+fn rules(reader: &mut Reader<'_>, node: &Node, level: Level) -> Vec<Rule> {
+    match node.as_sequence() {
+        Some(sequence) => sequence
+            .iter()
+            .filter_map(|node| rule(reader, node, level))
+            .collect(),
+        None => {
+            reader.fault(node.span(), "rules must be a list");
+            Vec::new()
+        }
+    }
+}
+
+fn rule(reader: &mut Reader<'_>, node: &Node, level: Level) -> Option<Rule> {
+    let mapping = reader.mapping(node, "a rule", RULE_KEYS)?;
+    let id = id(reader, node, mapping);
+    let mut actions = [
+        ("allow", Action::Allow),
+        ("deny", Action::Deny),
+        ("escalate", Action::Escalate),
+    ]
+    .into_iter()
+    .filter_map(|(key, action)| mapping.get_node(key).map(|node| (key, action, node)));
+    let (Some((key, action, body)), None) = (actions.next(), actions.next()) else {
+        reader.fault(node.span(), "a rule has exactly one of allow, deny and escalate");
+        return None;
+    };
+    let facets = facets(reader, body, key, action)?;
+    let accept = mapping
+        .get_node("accept")
+        .map(|node| hazards(reader, node))
+        .unwrap_or_default();
+    let unless = mapping
+        .get_node("unless")
+        .and_then(|node| self::facets(reader, node, "unless", Action::Allow));
+    if let Some(node) = mapping.get_node("accept").filter(|_| action != Action::Allow) {
+        reader.fault(
+            node.span(),
+            format!("accept belongs to allow rules; this one says {key}"),
+        );
+    }
+    if let Some(node) = mapping.get_node("unless").filter(|_| action == Action::Allow) {
+        reader.fault(
+            node.span(),
+            "unless belongs to deny and escalate rules; narrow the allow itself",
+        );
+    }
+    let reason = mapping
+        .get_node("reason")
+        .and_then(|node| reader.word(node, "reason"))
+        .unwrap_or_default();
+    if action == Action::Allow {
+        check_reach(reader, body, &facets, level);
+    }
+    Some(Rule {
+        id: id?,
+        action,
+        facets,
+        accept,
+        unless,
+        reason: reason.to_owned(),
+        source: format!("{}:{}", reader.document, line(node.span())),
+    })
+}
+
+/// An allow rule that names only verbs which change things, at a level whose ceiling is below, can never allow.
+fn check_reach(reader: &mut Reader<'_>, body: &Node, facets: &Facets, level: Level) {
+    let names_only_changes = |facets: &Facets| {
+        let verbs = facets
+            .patterns(Facet::Verb)
+            .iter()
+            .chain(facets.patterns(Facet::Command));
+        let mut some = false;
+        let all = verbs
+            .map(Pattern::as_str)
+            .inspect(|_| some = true)
+            .all(|verb| CHANGES.contains(&verb));
+        all && some && facets.tool == [Tool::Kubectl]
+    };
+    if facets.effect.is_empty() && names_only_changes(facets) {
+        reader.fault(
+            body.span(),
+            format!("this rule can allow nothing: what it names changes things, which is above the ceiling of {level} ({}); name the effect too, as in `effect: write`", level.ceiling()),
+        );
+    }
+}
+
+/// kubectl's verbs that always change something.
+const CHANGES: &[&str] = &[
+    "apply",
+    "annotate",
+    "autoscale",
+    "cordon",
+    "create",
+    "delete",
+    "drain",
+    "edit",
+    "exec",
+    "expose",
+    "label",
+    "patch",
+    "replace",
+    "rollout pause",
+    "rollout restart",
+    "rollout resume",
+    "rollout undo",
+    "run",
+    "scale",
+    "taint",
+    "uncordon",
+];
+
+fn id(reader: &mut Reader<'_>, node: &Node, mapping: &MarkedMappingNode) -> Option<String> {
+    let Some(at) = mapping.get_node("id") else {
+        reader.fault(node.span(), "a rule needs an id, as in `id: kubectl-reads`");
+        return None;
+    };
+    let word = reader.word(at, "id")?;
+    let fits = (1..=64).contains(&word.len())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if fits {
+        return Some(word.to_owned());
+    }
+    reader.fault(
+        at.span(),
+        format!(
+            "`{}` is not an id: 1 to 64 of A-Z a-z 0-9 - _ . are expected",
+            clip(word)
+        ),
+    );
+    None
+}
+
+fn hazards(reader: &mut Reader<'_>, node: &Node) -> Vec<Hazard> {
+    let known: Vec<(Hazard, &str)> = Hazard::ALL
+        .into_iter()
+        .map(|hazard| (hazard, hazard.name()))
+        .collect();
+    reader
+        .words(node, "a hazard")
+        .into_iter()
+        .filter_map(|(word, span)| reader.one_of(word, span, "a hazard", &known))
+        .collect()
+}
+
+fn facets(reader: &mut Reader<'_>, node: &Node, what: &str, action: Action) -> Option<Facets> {
+    let mut known = vec!["tool", "effect", "hazard"];
+    known.extend(Facet::ALL.map(|(_, key)| key));
+    let mapping = reader.mapping(node, what, &known)?;
+    if mapping.is_empty() {
+        reader.fault(
+            node.span(),
+            format!("{what} names nothing; it must say at least which tool"),
+        );
+    }
+    let tools: Vec<(Tool, &str)> = Tool::ALL.into_iter().map(|tool| (tool, tool.name())).collect();
+    let mut facets = Facets::default();
+    for (key, value) in mapping.iter() {
+        match key.as_str() {
+            "tool" => facets.tool = closed(reader, value, "a governed tool", &tools),
+            "effect" => facets.effect = closed(reader, value, "an effect", &EFFECTS),
+            "hazard" if action == Action::Allow => {
+                reader.fault(
+                    key.span(),
+                    "an allow rule accepts hazards with `accept`, beside `allow`",
+                );
+            }
+            "hazard" => facets.hazard = hazards(reader, value),
+            other => {
+                let Some((facet, key)) = Facet::ALL.into_iter().find(|(_, key)| *key == other) else {
+                    continue;
+                };
+                let patterns = patterns(reader, value, key);
+                facets.words.push((facet, patterns));
+            }
+        }
+    }
+    Some(facets)
+}
+
+fn closed<T: Copy>(reader: &mut Reader<'_>, node: &Node, what: &str, known: &[(T, &str)]) -> Vec<T> {
+    let words = reader.words(node, what);
+    words
+        .into_iter()
+        .filter_map(|(word, span)| reader.one_of(word, span, what, known))
+        .collect()
+}
+
+fn patterns(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<Pattern> {
+    let words: Vec<(&str, &Span)> = reader.words(node, key);
+    let mut patterns = Vec::with_capacity(words.len());
+    for (word, span) in words {
+        match Pattern::new(word) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(error) => reader.fault(span, format!("{key} `{}` {error}", clip(word))),
+        }
+    }
+    patterns
+}

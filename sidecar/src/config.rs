@@ -1,0 +1,103 @@
+//! What `reeved` is told: safe defaults, then the environment, then flags.
+
+use crate::exit::{Exit, Failure};
+use audit_event::Pins;
+use clap::Parser;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// The longest identity file, in bytes.
+const MAX_IDENTITY: u64 = 1 << 20;
+
+/// The audit sidecar: records what gates decide, before they act on it
+#[derive(Debug, Parser)]
+#[command(name = "reeved", version)]
+pub struct Config {
+    /// Where the ledger is kept
+    #[arg(long, env = "REEVED_DIR", default_value = "/var/lib/reeve")]
+    pub dir: PathBuf,
+    /// The socket that gates connect to
+    #[arg(long, env = "REEVED_SOCKET", default_value = "/run/reeve/reeved.sock")]
+    pub socket: PathBuf,
+    /// The socket's mode, octal
+    #[arg(long, env = "REEVED_SOCKET_MODE", default_value = "0660", value_parser = octal)]
+    pub socket_mode: u32,
+    /// Who may send events, at which level: a JSON file that only root or this user can write
+    #[arg(long, env = "REEVED_IDENTITY", default_value = "/etc/reeve/identity.json")]
+    pub identity: PathBuf,
+    /// Address for /metrics and the probes; port 0 picks a free one
+    #[arg(long, env = "REEVED_HTTP", default_value = "127.0.0.1:9464")]
+    pub http: SocketAddr,
+    /// Requests per second that one user may send
+    #[arg(long, env = "REEVED_RATE", default_value_t = 20_000)]
+    pub rate: u32,
+    /// Write our own diagnostics to rolling files in this directory, not to standard error
+    #[arg(long, env = "REEVED_LOG", value_name = "DIR")]
+    pub log: Option<PathBuf>,
+    /// Stop when standard input ends, as a session's sidecar does
+    #[arg(long)]
+    pub until_stdin_closes: bool,
+    /// Check the configuration and end
+    #[arg(long)]
+    pub check: bool,
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| format!("`{text}` is not a mode; 0600, 0660 and the like are"))
+}
+
+impl Config {
+    /// The pinned identities.
+    pub fn pins(&self) -> Result<Pins, Failure> {
+        let path = &self.identity;
+        let fail = |why: String| Failure::new(Exit::Configuration, format!("{}: {why}", path.display()));
+        let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+        let metadata = file.metadata().map_err(|error| fail(error.to_string()))?;
+        let us = nix::unistd::geteuid().as_raw();
+        if metadata.uid() != 0 && metadata.uid() != us {
+            return Err(fail(format!(
+                "user {} owns it; it must belong to root or to user {us}",
+                metadata.uid()
+            )));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return Err(fail(format!(
+                "its mode is {:04o}, so others can write it; run `chmod go-w` on it",
+                metadata.mode() & 0o7777
+            )));
+        }
+        let mut text = String::new();
+        file.take(MAX_IDENTITY)
+            .read_to_string(&mut text)
+            .map_err(|error| fail(error.to_string()))?;
+        let pins: Pins = serde_json::from_str(&text).map_err(|error| {
+            fail(format!(
+                "line {}, column {}: {error}",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        if pins.identities.is_empty() {
+            return Err(fail(
+                "names no identity, so nobody could record anything".to_owned(),
+            ));
+        }
+        Ok(pins)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Config::command().debug_assert();
+    }
+}

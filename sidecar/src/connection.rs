@@ -1,0 +1,208 @@
+//! One connection: frames in, answers out, each within a deadline. A client that stalls is dropped, not waited for.
+
+use crate::ledger::{Content, Submission, Submit};
+use crate::shared::Shared;
+use crate::stop::Stop;
+use audit_event::chain::Peer;
+use audit_event::frame::{self, FrameError, encode_response};
+use audit_event::{ErrorCode, Event, Outcome, Request, Response};
+use serde_json::value::RawValue;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// For the first request, for the rest of a frame that has begun, and for taking an answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Keys that `events.ndjson` adds; an event that brings them could pretend to be another record.
+const RESERVED: [&str; 3] = ["kind", "seq", "hash"];
+
+/// Why a connection ends with an error that its peer is told.
+type Refusal = (ErrorCode, String);
+
+/// Serves until the peer goes, errs or stalls, or the sidecar stops.
+pub async fn serve(mut stream: UnixStream, shared: &Shared, submit: Submit, mut stop: Stop) {
+    let peer = match peer(&stream) {
+        Ok(peer) => peer,
+        Err(error) => {
+            tracing::warn!(%error, "a peer without credentials was dropped");
+            return;
+        }
+    };
+    let mut is_first = true;
+    loop {
+        let frame = tokio::select! {
+            frame = next_frame(&mut stream, is_first) => frame,
+            () = stop.wait() => return,
+        };
+        let answer = match frame {
+            Ok(Some(bytes)) => handle(&bytes, peer, shared, &submit).await,
+            Ok(None) => return,
+            Err(refusal) => Err(refusal),
+        };
+        is_first = false;
+        let must_end = answer.is_err();
+        let response = answer.unwrap_or_else(|(code, message)| {
+            tracing::warn!(uid = peer.uid, pid = peer.pid, ?code, %message, "a request was refused");
+            Response::Error { code, message }
+        });
+        if let Response::Error { code, .. } = &response {
+            shared.metrics.rejected(*code);
+        }
+        if send(&mut stream, &response).await.is_err() || must_end {
+            return;
+        }
+    }
+}
+
+/// Says that there is no room.
+pub async fn turn_away(mut stream: UnixStream, shared: &Shared) {
+    shared.metrics.rejected(ErrorCode::Busy);
+    let message = "too many connections; try again".to_owned();
+    let _gone = send(
+        &mut stream,
+        &Response::Error {
+            code: ErrorCode::Busy,
+            message,
+        },
+    )
+    .await;
+}
+
+/// The kernel's word on who is there.
+fn peer(stream: &UnixStream) -> io::Result<Peer> {
+    let credentials = stream.peer_cred()?;
+    Ok(Peer {
+        uid: credentials.uid(),
+        gid: credentials.gid(),
+        pid: credentials.pid().unwrap_or(0),
+    })
+}
+
+/// The next frame's bytes; `None` when the peer went, or had nothing to say in time. An idle connection may stay once
+/// it has been used: its gate is waiting for its tool.
+async fn next_frame(stream: &mut UnixStream, is_first: bool) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut first = [0_u8; 1];
+    let began = if is_first {
+        timeout(DEADLINE, stream.read(&mut first)).await.unwrap_or(Ok(0))
+    } else {
+        stream.read(&mut first).await
+    };
+    if !matches!(began, Ok(1)) {
+        return Ok(None);
+    }
+    let body = async {
+        let mut rest = [0_u8; 3];
+        stream.read_exact(&mut rest).await?;
+        let ([a], [b, c, d]) = (first, rest);
+        let length = frame::announced_length([a, b, c, d]).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        stream.read_exact(&mut bytes).await?;
+        Ok::<_, io::Error>(bytes)
+    };
+    match timeout(DEADLINE, body).await {
+        Ok(Ok(bytes)) => Ok(Some(bytes)),
+        Ok(Err(error)) => match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<FrameError>())
+        {
+            Some(FrameError::TooLarge(_)) => Err((ErrorCode::TooLarge, error.to_string())),
+            _ => Ok(None), // half a frame, and then nobody
+        },
+        Err(_) => Err((
+            ErrorCode::BadRequest,
+            format!(
+                "a frame was begun and not finished within {} s",
+                DEADLINE.as_secs()
+            ),
+        )),
+    }
+}
+
+async fn handle(bytes: &[u8], peer: Peer, shared: &Shared, submit: &Submit) -> Result<Response, Refusal> {
+    let request = frame::decode_request(bytes).map_err(|error| {
+        let code = if matches!(error, FrameError::Version(_)) {
+            ErrorCode::Version
+        } else {
+            ErrorCode::BadRequest
+        };
+        (code, error.to_string())
+    })?;
+    let pin = shared.pins.of(peer.uid).ok_or_else(|| {
+        (
+            ErrorCode::Identity,
+            format!("user {} has no identity on this socket", peer.uid),
+        )
+    })?;
+    if !shared.rate.admits(peer.uid) {
+        return Ok(Response::Error {
+            code: ErrorCode::Busy,
+            message: "too many requests; slow down".to_owned(),
+        });
+    }
+    let (raw, content) = match request {
+        Request::Status => return Ok(Response::Status(shared.status())),
+        Request::Record { event } => {
+            let content = Content::Decision(Box::new(decision(&event, peer, shared)?));
+            (one_line(event)?, content)
+        }
+        Request::Outcome { outcome } => {
+            let parsed: Outcome = serde_json::from_str(outcome.get())
+                .map_err(|error| (ErrorCode::BadRequest, format!("the outcome is not one: {error}")))?;
+            (one_line(outcome)?, Content::Outcome(parsed))
+        }
+    };
+    let (answer, answered) = oneshot::channel();
+    let submission = Submission {
+        peer,
+        pin: pin.clone(),
+        raw,
+        content,
+        answer,
+    };
+    let gone = || {
+        (
+            ErrorCode::ShuttingDown,
+            "the sidecar is stopping; nothing was recorded".to_owned(),
+        )
+    };
+    submit.send(submission).await.map_err(|_| gone())?;
+    answered.await.map_err(|_| gone())
+}
+
+fn decision(raw: &RawValue, peer: Peer, shared: &Shared) -> Result<Event, Refusal> {
+    let bad = |message: String| (ErrorCode::BadRequest, message);
+    let event: Event =
+        serde_json::from_str(raw.get()).map_err(|error| bad(format!("the event is not one: {error}")))?;
+    if let Some(key) = RESERVED.into_iter().find(|key| event.more.contains_key(*key)) {
+        return Err(bad(format!(
+            "the event has the key `{key}`, which is the ledger's own"
+        )));
+    }
+    shared
+        .pins
+        .check(peer.uid, &event)
+        .map_err(|mismatch| (ErrorCode::Identity, mismatch.to_string()))?;
+    Ok(event)
+}
+
+/// A record is one line; JSON needs no raw line breaks.
+fn one_line(raw: Box<RawValue>) -> Result<String, Refusal> {
+    let text = String::from(Box::<str>::from(raw));
+    if text.contains(['\n', '\r']) || !text.starts_with('{') {
+        return Err((
+            ErrorCode::BadRequest,
+            "the event must be a JSON object on one line".to_owned(),
+        ));
+    }
+    Ok(text)
+}
+
+async fn send(stream: &mut UnixStream, response: &Response) -> io::Result<()> {
+    let frame = encode_response(response).map_err(io::Error::other)?;
+    timeout(DEADLINE, stream.write_all(&frame))
+        .await
+        .map_err(io::Error::other)?
+}

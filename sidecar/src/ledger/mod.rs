@@ -1,0 +1,192 @@
+//! The ledger: opened once, owned by one thread.
+//!
+//! ```text
+//! DIR/lock                    held while a sidecar runs; names its process
+//! DIR/writer                  the ledger's id, made once
+//! DIR/ledger-000001.ndjson    the records (format: `audit_event::chain`)
+//! DIR/events.ndjson           the same events, flat, for log shippers; derived
+//! ```
+
+mod file;
+mod recovery;
+mod store;
+mod writer;
+
+pub use writer::{Content, Submission, Submit, Writer};
+
+use self::file::SegmentFile;
+use crate::events_file::EventsFile;
+use crate::exit::{Exit, Failure};
+use crate::shared::Shared;
+use crate::window::Window;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use store::Store;
+
+/// A ledger that is open, recovered, and synced.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    store: Store<SegmentFile>,
+    window: Window,
+    events: EventsFile,
+    lock: Flock<File>,
+}
+
+impl Ledger {
+    /// Opens or creates the ledger in `directory`, checks its chain, cuts a torn last line, and writes OPEN.
+    ///
+    /// # Errors
+    /// When another sidecar has it, when it is damaged, or when the disk does not let us.
+    pub fn open(directory: &Path) -> Result<Ledger, Failure> {
+        prepare(directory)?;
+        let lock = lock(directory)?;
+        let writer = writer_id(directory)?;
+        let recovered = recovery::recover(directory)?;
+        let path = recovered.path.clone();
+        let file = SegmentFile::open(&path).map_err(|error| io_failure(&path, &error))?;
+        let mut store = Store::new(file, recovered.length, recovered.cursor, writer);
+        store.open_epoch(recovered.torn.as_ref()).map_err(|error| {
+            Failure::new(
+                Exit::Io,
+                format!(
+                    "{}: cannot be written: {error}; nothing can be recorded there",
+                    path.display()
+                ),
+            )
+        })?;
+        sync_directory(directory)?;
+        let events = EventsFile::catch_up(directory, &path)?;
+        Ok(Ledger {
+            path,
+            store,
+            window: recovered.window,
+            events,
+            lock,
+        })
+    }
+
+    /// The live segment.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands the ledger to its thread.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn spawn(self, shared: Arc<Shared>) -> Result<(Submit, Writer), Failure> {
+        writer::spawn(self, shared)
+    }
+}
+
+/// Makes the directory, or checks that nobody else can put files into it.
+fn prepare(directory: &Path) -> Result<(), Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(directory)
+        .map_err(|error| {
+            Failure::new(
+                Exit::CannotCreate,
+                format!("{} cannot be made: {error}", directory.display()),
+            )
+        })?;
+    let metadata = directory
+        .metadata()
+        .map_err(|error| io_failure(directory, &error))?;
+    if metadata.mode() & 0o022 != 0 {
+        let mode = metadata.mode() & 0o7777;
+        let message = format!(
+            "{} has mode {mode:04o}, so others can put files into it; run `chmod go-w` on it",
+            directory.display()
+        );
+        return Err(Failure::new(Exit::Configuration, message));
+    }
+    Ok(())
+}
+
+/// Takes the lock, or says who has it.
+fn lock(directory: &Path) -> Result<Flock<File>, Failure> {
+    let path = directory.join("lock");
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(&path)
+        .map_err(|error| Failure::new(Exit::CannotCreate, format!("{}: {error}", path.display())))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            let noted = lock
+                .set_len(0)
+                .and_then(|()| lock.rewind())
+                .and_then(|()| writeln!(lock, "{}", std::process::id()));
+            noted.map_err(|error| io_failure(&path, &error))?;
+            Ok(lock)
+        }
+        Err((mut file, _)) => {
+            let mut holder = String::new();
+            let _unknown = file.read_to_string(&mut holder);
+            let message = format!(
+                "{} is in use by another sidecar, process {}",
+                directory.display(),
+                holder.trim()
+            );
+            Err(Failure::new(Exit::Unavailable, message))
+        }
+    }
+}
+
+/// The ledger's id: made at first, then read for ever.
+fn writer_id(directory: &Path) -> Result<String, Failure> {
+    let path = directory.join("writer");
+    match std::fs::read_to_string(&path) {
+        Ok(id)
+            if (8..=64).contains(&id.trim().len())
+                && id.trim().bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') =>
+        {
+            Ok(id.trim().to_owned())
+        }
+        Ok(_) => Err(Failure::new(
+            Exit::Damaged,
+            format!(
+                "{} does not hold a ledger's id; restore it from the first record's `w`",
+                path.display()
+            ),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")
+                .map_err(|error| io_failure(&path, &error))?;
+            let fresh = directory.join("writer.new");
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o640)
+                .open(&fresh)
+                .and_then(|mut file| file.write_all(id.as_bytes()).and_then(|()| file.sync_all()))
+                .and_then(|()| std::fs::rename(&fresh, &path))
+                .map_err(|error| Failure::new(Exit::CannotCreate, format!("{}: {error}", path.display())))?;
+            sync_directory(directory)?;
+            Ok(id.trim().to_owned())
+        }
+        Err(error) => Err(io_failure(&path, &error)),
+    }
+}
+
+/// A new file exists for good only when its directory is on disk.
+fn sync_directory(directory: &Path) -> Result<(), Failure> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| io_failure(directory, &error))
+}
+
+pub(crate) fn io_failure(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("{}: {error}", path.display()))
+}

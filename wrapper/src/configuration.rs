@@ -1,0 +1,381 @@
+//! Where a gate gets its orders: one JSON file that the agent cannot write.
+//!
+//! A gate in a session is a copy of this program in the session's own directory, and its orders are
+//! `session.json` beside it; so neither the environment nor the name it is called by can point it elsewhere. Any other
+//! gate reads [`HOST_FILE`]. Both files have this form; unknown keys are errors.
+
+use audit_event::Pins;
+use policies::{Level, Track};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The orders of gates outside of sessions.
+pub const HOST_FILE: &str = "/etc/reeve/gate.json";
+/// The orders of gates in a session, in the directory above their own.
+pub const SESSION_FILE: &str = "session.json";
+/// The longest configuration or policy file that is read, in bytes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What a gate needs to know before it looks at a command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// The version of this file's form.
+    pub version: u32,
+    /// The session's id; absent on a host.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// The sidecar's socket.
+    pub socket: PathBuf,
+    /// Who may use it, at which level.
+    pub pins: Pins,
+    /// The policies' snapshots, by level, beside this file.
+    pub policies: BTreeMap<Level, PathBuf>,
+    /// Where the real tools are searched, and the PATH they get.
+    pub path: String,
+    /// The operator's values of the variables that change what a tool does.
+    pub environment: BTreeMap<String, String>,
+    /// SHA-256 of the operator's values of those that hold credentials.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    /// How long an answer of the sidecar may take, in milliseconds.
+    #[serde(default = "default_deadline")]
+    pub deadline_ms: u64,
+}
+
+fn default_deadline() -> u64 {
+    5_000
+}
+
+/// Why a configuration cannot be used. Nothing runs then.
+#[derive(Debug, Error)]
+pub enum ConfigurationError {
+    /// Neither a session nor a host file.
+    #[error(
+        "no orders for this gate: it is not part of a session, and {HOST_FILE} does not exist; \
+         start the agent with `reeve run`, or have the host configured"
+    )]
+    Missing,
+    /// The file cannot be read.
+    #[error("{path}: {cause}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Somebody else could have written it.
+    #[error("{path} is not safe to use: {why}")]
+    Unsafe {
+        /// Which file.
+        path: PathBuf,
+        /// Who could write it, and what to do.
+        why: String,
+    },
+    /// Not this form.
+    #[error("{path}:{line}:{column}: {message}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// The caller has no entry.
+    #[error("{path}: user {uid} has no identity here, so nothing may run")]
+    Stranger {
+        /// Which file.
+        path: PathBuf,
+        /// The caller.
+        uid: u32,
+    },
+    /// The environment says something that is neither lower nor equal.
+    #[error("{0}")]
+    Environment(String),
+    /// The policy's own faults.
+    #[error("{0}")]
+    Policy(String),
+}
+
+impl Configuration {
+    /// The orders of this program, from where it lies.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be trusted or read.
+    pub fn find() -> Result<(PathBuf, Configuration), ConfigurationError> {
+        match session_file()? {
+            Some(path) => Configuration::read(&path, Owner::Caller).map(|found| (path, found)),
+            None => {
+                let path = PathBuf::from(HOST_FILE);
+                match Configuration::read(&path, Owner::Root) {
+                    Err(ConfigurationError::Io { cause, .. })
+                        if cause.kind() == std::io::ErrorKind::NotFound =>
+                    {
+                        Err(ConfigurationError::Missing)
+                    }
+                    other => other.map(|found| (path, found)),
+                }
+            }
+        }
+    }
+
+    /// How long an answer of the sidecar may take.
+    pub fn deadline(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.deadline_ms)
+    }
+
+    fn read(path: &Path, owner: Owner) -> Result<Configuration, ConfigurationError> {
+        let text = read_trusted(path, owner)?;
+        let found: Configuration =
+            serde_json::from_str(&text).map_err(|error| ConfigurationError::Malformed {
+                path: path.to_owned(),
+                line: error.line(),
+                column: error.column(),
+                message: error.to_string(),
+            })?;
+        if found.version != 1 {
+            return Err(ConfigurationError::Malformed {
+                path: path.to_owned(),
+                line: 1,
+                column: 1,
+                message: format!(
+                    "version {} is not known here; this program reads version 1",
+                    found.version
+                ),
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// The session this program is a part of, if it is.
+pub fn session_file() -> Result<Option<PathBuf>, ConfigurationError> {
+    let program = std::env::current_exe().map_err(|cause| ConfigurationError::Io {
+        path: "/proc/self/exe".into(),
+        cause,
+    })?;
+    let file = program
+        .parent()
+        .and_then(Path::parent)
+        .map(|directory| directory.join(SESSION_FILE));
+    Ok(file.filter(|file| file.symlink_metadata().is_ok()))
+}
+
+/// Who must own a file for it to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Only root: the caller is the agent.
+    Root,
+    /// Root or the calling user: the caller is the operator, or the file is checked further by its digest.
+    Caller,
+}
+
+/// The text of a file that nobody but its rightful owner can have written.
+///
+/// # Errors
+/// Says who else could write it.
+pub fn read_trusted(path: &Path, owner: Owner) -> Result<String, ConfigurationError> {
+    let io = |cause| ConfigurationError::Io {
+        path: path.to_owned(),
+        cause,
+    };
+    let unsafe_because = |why| ConfigurationError::Unsafe {
+        path: path.to_owned(),
+        why,
+    };
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(unsafe_because("it is not a regular file".to_owned()));
+    }
+    check_owner(&metadata, owner).map_err(unsafe_because)?;
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    check_owner(&directory.metadata().map_err(io)?, owner)
+        .map_err(|why| unsafe_because(format!("of its directory: {why}")))?;
+    let mut text = String::new();
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(io)?;
+    Ok(text)
+}
+
+fn check_owner(metadata: &Metadata, owner: Owner) -> Result<(), String> {
+    let caller = nix::unistd::getuid().as_raw();
+    let trusted = metadata.uid() == 0 || (owner == Owner::Caller && metadata.uid() == caller);
+    if !trusted {
+        return Err(format!(
+            "user {} owns it; it must belong to {}",
+            metadata.uid(),
+            owner.names()
+        ));
+    }
+    let mode = metadata.mode() & 0o7777;
+    let sticky_directory = metadata.is_dir() && mode & 0o1000 != 0; // others may add files there, not replace ours
+    if mode & 0o022 != 0 && !sticky_directory {
+        return Err(format!(
+            "its mode is {mode:04o}, so others can write it; run `chmod go-w` on it"
+        ));
+    }
+    Ok(())
+}
+
+impl Owner {
+    fn names(self) -> &'static str {
+        match self {
+            Owner::Root => "root",
+            Owner::Caller => "root or to you",
+        }
+    }
+}
+
+/// The identity in force: the pinned one, possibly narrowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// A metric label; from the pin.
+    pub profile: String,
+    /// The level in force.
+    pub level: Level,
+    /// The level that is pinned; never below `level`.
+    pub pinned: Level,
+    /// The track, if any.
+    pub track: Option<Track>,
+}
+
+/// Narrows the pinned identity by what the environment asks for.
+///
+/// # Errors
+/// When the environment asks for something that is not understood, or for another track: neither is narrower.
+pub fn identify(
+    path: &Path,
+    pins: &Pins,
+    uid: u32,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Identity, ConfigurationError> {
+    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let malformed = |message: String| ConfigurationError::Malformed {
+        path: path.to_owned(),
+        line: 1,
+        column: 1,
+        message,
+    };
+    let pin = pins.of(uid).ok_or_else(|| ConfigurationError::Stranger {
+        path: path.to_owned(),
+        uid,
+    })?;
+    let pinned: Level = pin
+        .level
+        .parse()
+        .map_err(|_| malformed(format!("`{}` is not a level", pin.level)))?;
+    let track = match pin.track.as_str() {
+        "" => None,
+        track => Some(
+            track
+                .parse::<Track>()
+                .map_err(|_| malformed(format!("`{track}` is not a track")))?,
+        ),
+    };
+    let level = match variable("HERMES_LAB_GOVERNANCE") {
+        None => pinned,
+        Some(asked) => asked
+            .parse::<Level>()
+            .map(|asked| asked.min(pinned))
+            .map_err(|_| {
+                ConfigurationError::Environment(format!(
+                    "HERMES_LAB_GOVERNANCE is `{}`; it may be L1, L2, L3 or L4, or not set",
+                    asked.chars().take(40).collect::<String>()
+                ))
+            })?,
+    };
+    if let Some(asked) = variable("HERMES_LAB_TRACK")
+        && asked != pin.track
+    {
+        return Err(ConfigurationError::Environment(format!(
+            "HERMES_LAB_TRACK is `{}`, but the track is pinned to `{}`; unset it",
+            asked.chars().take(40).collect::<String>(),
+            pin.track
+        )));
+    }
+    Ok(Identity {
+        profile: pin.profile.clone(),
+        level,
+        pinned,
+        track,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use audit_event::Pin;
+
+    fn at(
+        pinned: &str,
+        track: &str,
+        level: Option<&str>,
+        asked_track: Option<&str>,
+    ) -> Result<Identity, String> {
+        let pin = Pin {
+            uid: 7,
+            profile: "p".into(),
+            level: pinned.into(),
+            track: track.into(),
+            policies: BTreeMap::new(),
+        };
+        identify(
+            Path::new("f"),
+            &Pins {
+                identities: vec![pin],
+            },
+            7,
+            |name| match name {
+                "HERMES_LAB_GOVERNANCE" => level.map(str::to_owned),
+                "HERMES_LAB_TRACK" => asked_track.map(str::to_owned),
+                _ => None,
+            },
+        )
+        .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_environment_never_raises() {
+        assert_eq!(at("L2", "", Some("L4"), None).unwrap().level, Level::L2);
+    }
+
+    #[test]
+    fn the_environment_lowers() {
+        let identity = at("L3", "", Some("L1"), None).unwrap();
+        assert_eq!((identity.level, identity.pinned), (Level::L1, Level::L3));
+    }
+
+    #[test]
+    fn what_is_not_a_level_is_an_error_and_not_a_default() {
+        for asked in ["l1", "L5", "L1 ", "none"] {
+            assert!(at("L2", "", Some(asked), None).is_err(), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn another_track_is_not_narrower() {
+        assert!(
+            at("L4", "track-c", None, Some("track-b"))
+                .unwrap_err()
+                .contains("pinned to `track-c`")
+        );
+        assert!(at("L4", "track-c", None, Some("track-c")).is_ok());
+    }
+
+    #[test]
+    fn a_stranger_has_no_level() {
+        let pins = Pins::default();
+        assert!(identify(Path::new("f"), &pins, 7, |_| None).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! The environment the tool gets: the caller's, with everything that changes the tool's meaning as the operator had it.
+
+use super::snapshot::Snapshot;
+use crate::configuration::Configuration;
+use argv::{Surroundings, Tool, environment};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The environment of the tool, and what was done to it.
+#[derive(Debug)]
+pub struct Child {
+    variables: BTreeMap<OsString, OsString>,
+    /// Names that were removed or put back, sorted.
+    pub changed: Vec<String>,
+    /// What the parser may know.
+    pub around: Surroundings,
+}
+
+impl Child {
+    /// `NAME=value`, for exec.
+    pub fn entries(&self) -> Vec<Vec<u8>> {
+        self.variables
+            .iter()
+            .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
+            .collect()
+    }
+}
+
+/// Puts every pinned variable back to the operator's value, or removes it; sets the forced ones.
+pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
+    let mut variables = call.environment.clone();
+    let mut changed = Vec::new();
+    variables.retain(|name, value| {
+        let name = name.to_string_lossy();
+        let keep = !environment::is_pinned(tool, &name) || is_the_operators(orders, &name, value);
+        if !keep && !orders.environment.contains_key(name.as_ref()) {
+            changed.push(name.into_owned());
+        }
+        keep
+    });
+    let path = [("PATH".to_owned(), orders.path.clone())];
+    for (name, value) in orders
+        .environment
+        .iter()
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .chain(path)
+    {
+        if environment::is_pinned(tool, &name)
+            && variables.get(OsStr::new(&name)) != Some(&OsString::from(&value))
+        {
+            variables.insert(name.clone().into(), value.into());
+            // The shims' own directory in PATH is no news.
+            if name != "PATH" {
+                changed.push(name);
+            }
+        }
+    }
+    for (name, value) in environment::forced(tool) {
+        variables.insert((*name).into(), (*value).into());
+    }
+    changed.sort();
+    let around = surroundings(tool, &variables);
+    Child {
+        variables,
+        changed,
+        around,
+    }
+}
+
+fn is_the_operators(orders: &Configuration, name: &str, value: &OsStr) -> bool {
+    match (orders.environment.get(name), orders.secrets.get(name)) {
+        (Some(pinned), _) => value.as_bytes() == pinned.as_bytes(),
+        (None, Some(digest)) => digest_of(value) == *digest,
+        (None, None) => false,
+    }
+}
+
+/// SHA-256 in hex.
+pub fn digest_of(value: &OsStr) -> String {
+    Sha256::digest(value.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn surroundings(tool: Tool, variables: &BTreeMap<OsString, OsString>) -> Surroundings {
+    let environment = variables
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+        .filter(|(name, _)| environment::is_pinned(tool, name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Surroundings { environment }
+}
+
+/// The operator's environment as a session pins it: plain values, and digests of those that hold credentials.
+pub fn pin() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let mut values = BTreeMap::new();
+    let mut secrets = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| environment::is_pinned_for_any(name)) else {
+            continue;
+        };
+        if environment::is_secret(name) {
+            secrets.insert(name.to_owned(), digest_of(&value));
+        } else if let Ok(value) = String::from_utf8(value.into_vec()) {
+            values.insert(name.to_owned(), value);
+        }
+    }
+    values.remove("PATH");
+    (values, secrets)
+}

@@ -1,0 +1,240 @@
+//! Composes the audit event of a judged command, and the outcome that follows it.
+
+use super::environment::Child;
+use super::judge::Judgement;
+use super::snapshot::Snapshot;
+use crate::configuration::Identity;
+use crate::shell;
+use crate::supervise::Ended;
+use audit_event::event::SCHEMA;
+use audit_event::{Decision, Event, EventId, Outcome, redact};
+use policies::Verdict;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// The most bytes of argv that an event carries; the digest covers all of it.
+const MAX_ARGV: usize = 64 * 1024;
+/// The most operations that an event carries.
+const MAX_OPERATIONS: usize = 256;
+
+/// The event of this call, complete.
+pub fn compose(
+    call: &Snapshot,
+    identity: &Identity,
+    judgement: &Judgement,
+    child: &Child,
+    binary: Option<&Path>,
+) -> Event {
+    let said = Said::of(&judgement.verdict);
+    let argv = redact::words(&cut(call));
+    let event_id = new_id();
+    Event {
+        ts: now(),
+        wrapper: call.tool.name().to_owned(),
+        command: shell::join(&argv),
+        governance_level: identity.level.to_string(),
+        track: identity
+            .track
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        allowlist_hit: said.decision == Decision::Allowed,
+        decision: said.decision,
+        caller_profile: identity.profile.clone(),
+        caller_agent_run_id: run_id(call),
+        schema: SCHEMA,
+        request_id: event_id.to_string(),
+        event_id,
+        argv,
+        argv_bytes: call.args.iter().map(|word| word.len() as u64).sum(),
+        argv_sha256: argv_digest(call),
+        operation: judgement
+            .invocation
+            .as_ref()
+            .map(|i| i.command.clone())
+            .unwrap_or_default(),
+        operations: operations(judgement),
+        hazards: hazards(judgement),
+        reason: said.reason.to_owned(),
+        message: redact::text(&said.message),
+        rule: said.rule,
+        policy_digest: judgement.policy_digest.clone(),
+        binary: binary.map(|path| path.display().to_string()),
+        environment_changed: child.changed.clone(),
+        cwd: call.cwd.clone(),
+        uid: call.uid,
+        gid: call.gid,
+        pid: call.pid,
+        ppid: call.ppid,
+        parent: call.parent.clone(),
+        host: call.host.clone(),
+        more: BTreeMap::new(),
+    }
+}
+
+/// How it ended.
+pub fn outcome(event: &Event, ended: Ended, duration: Duration) -> Outcome {
+    let (exit_code, signal) = match ended {
+        Ended::Exited(status) => (Some(status), None),
+        Ended::Killed(signal) => (None, Some(signal as i32)),
+    };
+    Outcome {
+        ts: now(),
+        event_id: event.event_id.clone(),
+        exit_code,
+        signal,
+        not_started: None,
+        duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+/// It was allowed, but nothing ran.
+pub fn not_started(event: &Event, why: &str) -> Outcome {
+    Outcome {
+        ts: now(),
+        event_id: event.event_id.clone(),
+        exit_code: None,
+        signal: None,
+        not_started: Some(why.to_owned()),
+        duration_us: 0,
+    }
+}
+
+struct Said {
+    decision: Decision,
+    reason: &'static str,
+    message: String,
+    rule: Option<String>,
+}
+
+impl Said {
+    fn of(verdict: &Verdict) -> Said {
+        match verdict {
+            Verdict::Allow(permit) => Said {
+                decision: Decision::Allowed,
+                reason: "allowed",
+                message: String::new(),
+                rule: Some(permit.rules().join(",")),
+            },
+            Verdict::Escalate(hold) => Said {
+                decision: Decision::Escalated,
+                reason: "held",
+                message: hold.message.clone(),
+                rule: hold.rule.clone(),
+            },
+            Verdict::Deny(denial) => Said {
+                decision: Decision::Blocked,
+                reason: denial.reason.label(),
+                message: denial.message.clone(),
+                rule: denial.rule.clone(),
+            },
+        }
+    }
+}
+
+/// The words as text, as many as fit; the last one kept may be cut itself.
+fn cut(call: &Snapshot) -> Vec<String> {
+    let mut left = MAX_ARGV;
+    let mut words = Vec::new();
+    for word in &call.args {
+        if left == 0 {
+            break;
+        }
+        let mut text = word.to_string_lossy().into_owned();
+        if text.len() > left {
+            let end = text.floor_char_boundary(left);
+            text.truncate(end);
+            text.push('…');
+        }
+        left = left.saturating_sub(text.len().saturating_add(1));
+        words.push(text);
+    }
+    words
+}
+
+fn argv_digest(call: &Snapshot) -> String {
+    let mut hasher = Sha256::new();
+    for word in &call.args {
+        hasher.update(word.as_bytes());
+        hasher.update([0]);
+    }
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn operations(judgement: &Judgement) -> Vec<serde_json::Value> {
+    let Some(invocation) = &judgement.invocation else {
+        return Vec::new();
+    };
+    invocation
+        .operations
+        .iter()
+        .take(MAX_OPERATIONS)
+        .map(|operation| {
+            let mut object = serde_json::Map::new();
+            object.insert("effect".into(), operation.effect.name().into());
+            object.insert("verb".into(), operation.verb.clone().into());
+            if let Some(resource) = &operation.resource {
+                object.insert("resource".into(), resource.to_string().into());
+            }
+            if let Some(name) = &operation.name {
+                object.insert("name".into(), redact::text(name).into());
+            }
+            if let Ok(scope) = serde_json::to_value(&operation.scope) {
+                object.insert("scope".into(), without_nulls(scope));
+            }
+            object.into()
+        })
+        .collect()
+}
+
+fn without_nulls(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(map) => {
+            serde_json::Value::Object(map.into_iter().filter(|(_, value)| !value.is_null()).collect())
+        }
+        other => other,
+    }
+}
+
+fn hazards(judgement: &Judgement) -> Vec<String> {
+    let mut names: Vec<String> = judgement
+        .invocation
+        .iter()
+        .flat_map(|invocation| {
+            invocation
+                .hazards
+                .iter()
+                .map(|fact| fact.hazard.name().to_owned())
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// As the agent says; bounded, and never trusted for anything.
+fn run_id(call: &Snapshot) -> String {
+    ["HERMES_AGENT_RUN_ID", "REEVE_AGENT_RUN_ID", "REEVE_SESSION"]
+        .iter()
+        .find_map(|name| call.variable(name))
+        .map(|id| redact::text(&id.chars().take(128).collect::<String>()))
+        .unwrap_or_default()
+}
+
+fn new_id() -> EventId {
+    // A UUID's hyphenated form is always a well-formed id, so the fallback is never taken.
+    let text = uuid::Uuid::now_v7().hyphenated().to_string();
+    text.parse().unwrap_or_else(|_| unreachable!("{text}"))
+}
+
+/// RFC 3339 in UTC, microseconds always written: syslog takes no more, and equal lengths sort as text.
+pub fn now() -> String {
+    format!("{:.6}", jiff::Timestamp::now())
+}

@@ -1,0 +1,120 @@
+//! Understands the command and judges it, at the level in force and at the pinned one.
+
+use super::environment::Child;
+use super::refusal::Stop;
+use super::snapshot::Snapshot;
+use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
+use argv::Invocation;
+use policies::{Denial, Governance, Level, Verdict};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// What was understood, and the verdict.
+#[derive(Debug)]
+pub struct Judgement {
+    /// `None` when it could not be understood.
+    pub invocation: Option<Invocation>,
+    /// May it run?
+    pub verdict: Verdict,
+    /// SHA-256 of the policy of the level in force.
+    pub policy_digest: String,
+}
+
+impl Judgement {
+    /// Judges `call` by the policies that `orders` name.
+    pub fn of(
+        call: &Snapshot,
+        file: &Path,
+        orders: &Configuration,
+        identity: &Identity,
+        child: &Child,
+    ) -> Result<Judgement, Stop> {
+        let (governance, policy_digest) = load(file, orders, identity.level)?;
+        let (invocation, verdict) = match argv::parse(call.tool, call.words(), &child.around) {
+            Ok(invocation) => {
+                let verdict = governance.evaluate(&invocation);
+                (Some(invocation), verdict)
+            }
+            Err(unreadable) => (
+                None,
+                Verdict::Deny(governance.refuse_unreadable(call.tool, &unreadable)),
+            ),
+        };
+        let verdict = match (&invocation, verdict) {
+            // Lowered: the pinned level's own refusals stay, for narrowing must never widen.
+            (Some(invocation), Verdict::Allow(permit)) if identity.pinned > identity.level => {
+                match load(file, orders, identity.pinned)?.0.evaluate(invocation) {
+                    Verdict::Allow(_) => Verdict::Allow(permit),
+                    stricter => stricter,
+                }
+            }
+            (_, verdict) => verdict,
+        };
+        Ok(Judgement {
+            invocation,
+            verdict,
+            policy_digest,
+        })
+    }
+
+    /// Nothing may run, because of what the environment asks for.
+    pub fn refused_by_configuration(
+        file: &Path,
+        orders: &Configuration,
+        identity: &Identity,
+        error: &ConfigurationError,
+    ) -> Result<Judgement, Stop> {
+        let (_, policy_digest) = load(file, orders, identity.level)?;
+        let denial = Denial {
+            reason: policies::Reason::Configuration,
+            rule: None,
+            message: error.to_string(),
+            nearest: Vec::new(),
+        };
+        Ok(Judgement {
+            invocation: None,
+            verdict: Verdict::Deny(denial),
+            policy_digest,
+        })
+    }
+}
+
+/// The policy of one level, checked against the digest that is pinned for it.
+pub fn load(
+    file: &Path,
+    orders: &Configuration,
+    level: Level,
+) -> Result<(Governance, String), ConfigurationError> {
+    let uid = nix::unistd::getuid().as_raw();
+    let refuse = ConfigurationError::Policy;
+    let name = orders.policies.get(&level).ok_or_else(|| {
+        refuse(format!(
+            "{}: no policy for level {level}, so nothing may run",
+            file.display()
+        ))
+    })?;
+    let path = file.parent().unwrap_or(Path::new("/")).join(name);
+    let owner = if orders.session.is_some() {
+        Owner::Caller
+    } else {
+        Owner::Root
+    };
+    let text = read_trusted(&path, owner)?;
+    let digest: String = Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let pinned = orders
+        .pins
+        .of(uid)
+        .and_then(|pin| pin.policies.get(level.to_string().as_str()));
+    if pinned.is_some_and(|pinned| *pinned != digest) {
+        return Err(refuse(format!(
+            "{}: changed since it was pinned, so nothing may run",
+            path.display()
+        )));
+    }
+    let governance =
+        Governance::from_snapshot(&text).map_err(|faults| refuse(format!("{}: {faults}", path.display())))?;
+    Ok((governance, digest))
+}

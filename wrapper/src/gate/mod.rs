@@ -1,0 +1,165 @@
+//! The gate: one governed command, from the words to its exit status.
+
+mod environment;
+mod event;
+mod judge;
+mod refusal;
+mod sidecar;
+mod snapshot;
+
+use crate::configuration::{self, Configuration, ConfigurationError};
+use crate::exit::Exit;
+use crate::supervise::{self, Beside, SuperviseError};
+use crate::sys::{self, Inherited, Program};
+use crate::tool_path::{self, FileId, NoTool};
+use argv::Tool;
+use judge::Judgement;
+use policies::{Permit, Verdict};
+use refusal::{Report, Stop};
+use sidecar::Sidecar;
+use snapshot::Snapshot;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsString};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub use refusal::warn;
+
+/// Judges, records, and runs or refuses the command; returns the exit status.
+pub fn run(tool: Tool, args: Vec<OsString>) -> i32 {
+    pipeline(tool, args).unwrap_or_else(|stop| stop.report())
+}
+
+/// The way of one command. Each step can only end it or hand on to the next; only a `Permit` reaches `execute`.
+fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
+    let inherited = sys::prepare().map_err(Stop::system)?;
+    let call = Snapshot::take(tool, args).map_err(Stop::system)?;
+    let (file, orders) = Configuration::find()?;
+    let child = environment::clean(tool, &orders, &call);
+    let identity = match configuration::identify(&file, &orders.pins, call.uid, |name| call.variable(name)) {
+        Ok(identity) => identity,
+        Err(error) => return Err(refuse_misconfigured(&call, &file, &orders, &child, error)),
+    };
+    let judgement = Judgement::of(&call, &file, &orders, &identity, &child)?;
+    let found = tool_path::find(
+        tool.name(),
+        &orders.path,
+        FileId::of_this_program().map_err(Stop::system)?,
+    );
+    let event = event::compose(&call, &identity, &judgement, &child, found.as_deref().ok());
+    let mut sidecar = match Sidecar::connect(&orders.socket, orders.deadline()) {
+        Ok(sidecar) => sidecar,
+        Err(error) => return Err(Stop::unrecorded(&event, &judgement, error)),
+    };
+    if let Err(error) = sidecar.record(&event) {
+        return Err(Stop::unrecorded(&event, &judgement, error));
+    }
+    match judgement.verdict {
+        Verdict::Allow(permit) => execute(permit, &call, &child, found, &inherited, sidecar, &event),
+        Verdict::Escalate(hold) => Err(Stop::Told(Report::held(&event, &hold), Exit::Held)),
+        Verdict::Deny(denial) => Err(Stop::Told(Report::refused(&event, &denial), Exit::Refused)),
+    }
+}
+
+/// Runs what was permitted and recorded, then records how it ended.
+fn execute(
+    _permit: Permit,
+    call: &Snapshot,
+    child: &environment::Child,
+    found: Result<std::path::PathBuf, NoTool>,
+    inherited: &Inherited,
+    mut sidecar: Sidecar,
+    event: &audit_event::Event,
+) -> Result<i32, Stop> {
+    let path = match found {
+        Ok(path) => path,
+        Err(no_tool) => {
+            sidecar.record_outcome(&event::not_started(event, &no_tool.to_string()))?;
+            return Err(Stop::no_tool(no_tool));
+        }
+    };
+    let program = program(&path, call, child, event)?;
+    let result = supervise::run(&program, inherited, &mut OnlyTheSocket(sidecar.descriptor()));
+    match result {
+        Ok((ended, duration)) => {
+            let outcome = event::outcome(event, ended, duration);
+            if let Err(error) = sidecar.record_outcome(&outcome) {
+                // The tool has run and its status is the caller's; the ledger will show it as not concluded.
+                warn(&format!("how {} ended could not be recorded: {error}", call.tool));
+            }
+            Ok(ended.mirror())
+        }
+        Err(SuperviseError::NotStarted(errno)) => {
+            sidecar.record_outcome(&event::not_started(event, errno.desc()))?;
+            Err(Stop::not_executable(&path, errno))
+        }
+        Err(error) => Err(Stop::system(std::io::Error::other(error))),
+    }
+}
+
+fn program(
+    path: &Path,
+    call: &Snapshot,
+    child: &environment::Child,
+    event: &audit_event::Event,
+) -> Result<Program, Stop> {
+    let mut environment = child.entries();
+    environment.push(format!("REEVE_REQUEST_ID={}", event.request_id).into_bytes());
+    let strings = |words: Vec<Vec<u8>>| words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
+    let no_nul = |error| Stop::system(std::io::Error::other(error));
+    Ok(Program {
+        path: CString::new(path.as_os_str().as_bytes()).map_err(no_nul)?,
+        args: strings(call.args.iter().map(|word| word.as_bytes().to_vec()).collect()).map_err(no_nul)?,
+        environment: strings(environment).map_err(no_nul)?,
+    })
+}
+
+/// A caller whose environment asks for what it may not have: said, and recorded at the pinned level if possible.
+fn refuse_misconfigured(
+    call: &Snapshot,
+    file: &Path,
+    orders: &Configuration,
+    child: &environment::Child,
+    error: ConfigurationError,
+) -> Stop {
+    let Ok(pinned) = configuration::identify(file, &orders.pins, call.uid, |_| None) else {
+        return Stop::Configuration(error);
+    };
+    let judgement = match Judgement::refused_by_configuration(file, orders, &pinned, &error) {
+        Ok(judgement) => judgement,
+        Err(stop) => return stop,
+    };
+    let event = event::compose(call, &pinned, &judgement, child, None);
+    let recorded =
+        Sidecar::connect(&orders.socket, orders.deadline()).and_then(|mut sidecar| sidecar.record(&event));
+    match recorded {
+        Ok(()) => Stop::Configuration(error),
+        Err(unrecorded) => Stop::unrecorded(&event, &judgement, unrecorded),
+    }
+}
+
+/// While the tool runs, the gate keeps only its connection.
+struct OnlyTheSocket(RawFd);
+
+impl Beside for OnlyTheSocket {
+    fn keep(&self) -> Option<Vec<RawFd>> {
+        Some(vec![self.0])
+    }
+}
+
+/// The operator's environment as a session pins it: values, and digests of credentials.
+pub fn pin_environment() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    environment::pin()
+}
+
+/// The policy under which this session's gates judge right now.
+///
+/// # Errors
+/// As the gate itself.
+pub fn governance_in_force() -> Result<policies::Governance, ConfigurationError> {
+    let (file, orders) = Configuration::find()?;
+    let uid = nix::unistd::getuid().as_raw();
+    let identity = configuration::identify(&file, &orders.pins, uid, |name| std::env::var(name).ok())?;
+    judge::load(&file, &orders, identity.level).map(|(governance, _)| governance)
+}

@@ -1,0 +1,204 @@
+//! The gate's side of the socket: one request, one answer, within a deadline.
+
+use audit_event::frame::{self, FrameError};
+use audit_event::{Event, Outcome, Request, Response};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
+use nix::sys::time::TimeVal;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How long a sidecar that is not there may take to come back: its supervisor restarts it at once, and a command
+/// should not fail because of those milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection to the sidecar.
+#[derive(Debug)]
+pub struct Sidecar {
+    stream: UnixStream,
+    socket: PathBuf,
+    deadline: Duration,
+}
+
+/// Why something was not recorded. Nothing may run then.
+#[derive(Debug, Error)]
+pub enum CannotRecord {
+    /// Nobody answers there.
+    #[error("no sidecar at {socket}: {cause}")]
+    Unreachable {
+        /// Where.
+        socket: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// It took too long.
+    #[error("the sidecar at {socket} did not answer within {} ms", deadline.as_millis())]
+    TooLate {
+        /// Where.
+        socket: PathBuf,
+        /// How long we waited.
+        deadline: Duration,
+    },
+    /// It says no.
+    #[error("the sidecar refuses: {0}")]
+    Refused(String),
+    /// It answers something else.
+    #[error("the sidecar's answer is not understood: {0}")]
+    Garbled(String),
+    /// The event is too long.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// The event cannot be written as JSON.
+    #[error("the event cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Sidecar {
+    /// Connects; a sidecar that accepts nobody counts as late.
+    pub fn connect(socket: &Path, deadline: Duration) -> Result<Sidecar, CannotRecord> {
+        match Sidecar::connect_once(socket, deadline) {
+            Err(unreachable @ CannotRecord::Unreachable { .. }) => {
+                let until = Instant::now().checked_add(PATIENCE.min(deadline));
+                reconnect(socket, deadline, until).ok_or(unreachable)
+            }
+            other => other,
+        }
+    }
+
+    fn connect_once(socket: &Path, deadline: Duration) -> Result<Sidecar, CannotRecord> {
+        let stream = open(socket, deadline).map_err(|cause| classify(cause, socket, deadline))?;
+        Ok(Sidecar {
+            stream,
+            socket: socket.to_owned(),
+            deadline,
+        })
+    }
+
+    /// Our descriptor, to be kept open while the tool runs: its end tells the sidecar that we died.
+    pub fn descriptor(&self) -> RawFd {
+        self.stream.as_raw_fd()
+    }
+
+    /// Makes the decision durable; returns when it is.
+    pub fn record(&mut self, event: &Event) -> Result<(), CannotRecord> {
+        self.insist(&Request::Record { event: raw(event)? }, event.event_id.as_str())
+    }
+
+    /// Makes the outcome durable.
+    pub fn record_outcome(&mut self, outcome: &Outcome) -> Result<(), CannotRecord> {
+        self.insist(
+            &Request::Outcome {
+                outcome: raw(outcome)?,
+            },
+            outcome.event_id.as_str(),
+        )
+    }
+
+    /// Asks again over a new connection when the old one broke: the sidecar may just be restarting, and it
+    /// knows a repeated event by its id, so asking twice records once.
+    fn insist(&mut self, request: &Request, id: &str) -> Result<(), CannotRecord> {
+        let until = Instant::now().checked_add(PATIENCE.min(self.deadline));
+        loop {
+            let broken = match self.recorded(request, id) {
+                Err(broken @ CannotRecord::Unreachable { .. }) => broken,
+                other => return other,
+            };
+            *self = reconnect(&self.socket, self.deadline, until).ok_or(broken)?;
+        }
+    }
+
+    fn recorded(&mut self, request: &Request, id: &str) -> Result<(), CannotRecord> {
+        match self.ask(request)? {
+            Response::Recorded { event_id, .. } if event_id.as_str() == id => Ok(()),
+            Response::Error { message, .. } => Err(CannotRecord::Refused(message)),
+            other => Err(CannotRecord::Garbled(format!("{other:?}"))),
+        }
+    }
+
+    /// One request, one answer.
+    pub fn ask(&mut self, request: &Request) -> Result<Response, CannotRecord> {
+        let frame = frame::encode_request(request)?;
+        let until = Instant::now().checked_add(self.deadline);
+        let bytes = self
+            .exchange(&frame, until)
+            .map_err(|cause| classify(cause, &self.socket, self.deadline))?;
+        frame::decode_response(&bytes).map_err(|error| CannotRecord::Garbled(error.to_string()))
+    }
+
+    fn exchange(&mut self, frame: &[u8], until: Option<Instant>) -> std::io::Result<Vec<u8>> {
+        self.stream.write_all(frame)?;
+        let mut prefix = [0_u8; 4];
+        self.read_until(&mut prefix, until)?;
+        let length = frame::announced_length(prefix).map_err(std::io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.read_until(&mut bytes, until)?;
+        Ok(bytes)
+    }
+
+    /// Fills `buffer` or fails by `until`: a peer that sends a byte now and then must not hold us for ever.
+    fn read_until(&mut self, mut buffer: &mut [u8], until: Option<Instant>) -> std::io::Result<()> {
+        while !buffer.is_empty() {
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => buffer = buffer.get_mut(count..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tries to connect, with pauses, until `until`.
+fn reconnect(socket: &Path, deadline: Duration, until: Option<Instant>) -> Option<Sidecar> {
+    while until.is_some_and(|until| Instant::now() < until) {
+        if let Ok(sidecar) = Sidecar::connect_once(socket, deadline) {
+            return Some(sidecar);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+/// A connected socket whose every operation, the connecting included, ends by `deadline`.
+fn open(path: &Path, deadline: Duration) -> std::io::Result<UnixStream> {
+    let descriptor = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let limit = TimeVal::new(
+        i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX),
+        i64::from(deadline.subsec_micros()),
+    );
+    setsockopt(&descriptor, sockopt::SendTimeout, &limit)?;
+    setsockopt(&descriptor, sockopt::ReceiveTimeout, &limit)?;
+    connect(descriptor.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(UnixStream::from(descriptor))
+}
+
+fn classify(cause: std::io::Error, socket: &Path, deadline: Duration) -> CannotRecord {
+    match cause.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => CannotRecord::TooLate {
+            socket: socket.to_owned(),
+            deadline,
+        },
+        _ => CannotRecord::Unreachable {
+            socket: socket.to_owned(),
+            cause,
+        },
+    }
+}
+
+fn raw<T: Serialize>(value: &T) -> Result<Box<RawValue>, CannotRecord> {
+    Ok(serde_json::value::to_raw_value(value)?)
+}

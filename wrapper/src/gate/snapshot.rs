@@ -1,0 +1,73 @@
+//! What the gate was called with, taken once at the start: everything later works on this and never looks again.
+
+use argv::Tool;
+use nix::unistd::{getcwd, getgid, getpid, getppid, getuid};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+/// One call.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The tool whose name we were called by.
+    pub tool: Tool,
+    /// All words, the name first.
+    pub args: Vec<OsString>,
+    /// The environment as it was given.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// The working directory, or why it is not known.
+    pub cwd: String,
+    /// Real user id.
+    pub uid: u32,
+    /// Real group id.
+    pub gid: u32,
+    /// Our process.
+    pub pid: i32,
+    /// Our parent.
+    pub ppid: i32,
+    /// Our parent's name.
+    pub parent: String,
+    /// The host's name.
+    pub host: String,
+}
+
+impl Snapshot {
+    /// Looks around.
+    pub fn take(tool: Tool, args: Vec<OsString>) -> io::Result<Snapshot> {
+        let ppid = getppid().as_raw();
+        Ok(Snapshot {
+            tool,
+            args,
+            environment: std::env::vars_os().collect(),
+            cwd: getcwd().map_or_else(
+                |error| format!("({})", error.desc()),
+                |path| path.to_string_lossy().into_owned(),
+            ),
+            uid: getuid().as_raw(),
+            gid: getgid().as_raw(),
+            pid: getpid().as_raw(),
+            ppid,
+            parent: name_of(ppid),
+            host: nix::unistd::gethostname()?.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// The words after the tool's name.
+    pub fn words(&self) -> &[OsString] {
+        self.args.get(1..).unwrap_or_default()
+    }
+
+    /// A variable as text; one that is not UTF-8 is shown lossily, which no comparison accepts.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.environment
+            .get(OsStr::new(name))
+            .map(|value| value.to_string_lossy().into_owned())
+    }
+}
+
+/// A process's own short name; empty when it is gone or hidden.
+fn name_of(pid: i32) -> String {
+    std::fs::read(format!("/proc/{pid}/comm"))
+        .map(|name| String::from_utf8_lossy(&name).trim_end().to_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,33 @@
+//! `reeve`: the gate when called by a tool's name, the operator's command line by its own.
+//!
+//! A library only so that its tests link; `main.rs` is the program.
+
+#![deny(unsafe_code)]
+
+mod configuration;
+mod exit;
+mod gate;
+mod governance;
+mod operator;
+mod shell;
+mod supervise;
+mod sys;
+mod tool_path;
+
+pub use sys::arguments;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Runs the program with the words as the kernel gave them; returns the exit status.
+pub fn start(args: Vec<OsString>) -> i32 {
+    let called_as = args
+        .first()
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str());
+    match called_as.and_then(argv::Tool::named) {
+        Some(tool) => gate::run(tool, args),
+        None => operator::run(args),
+    }
+}

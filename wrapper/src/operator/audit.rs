@@ -1,0 +1,172 @@
+//! `reeve audit`: checks and shows the record, without the sidecar.
+
+use super::cli::{Tail, Verify};
+use super::ledger::{self, Findings, LedgerError};
+use super::{Failure, print, session};
+use crate::exit::Exit;
+use audit_event::chain::{Kind, Line};
+use audit_event::{Event, Outcome};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often `tail -f` looks for more.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// `reeve audit verify`.
+///
+/// # Errors
+/// When there is nothing to read (exit 3).
+pub fn verify(options: &Verify) -> Result<i32, Failure> {
+    let record = record(options.record.as_deref())?;
+    let findings = ledger::verify(&record)?;
+    if options.json {
+        let json = serde_json::to_string(&findings)
+            .map_err(|error| Failure::new(Exit::Unreadable, error.to_string()))?;
+        print(&format!("{json}\n"))?;
+    } else {
+        print(&words(&record, &findings))?;
+    }
+    Ok(exit_of(&findings).code())
+}
+
+/// The exit status that says what was found.
+pub fn exit_of(findings: &Findings) -> Exit {
+    match findings.verify {
+        "sealed" => Exit::Ok,
+        "unsealed" => Exit::Unsealed,
+        _ => Exit::Tampered,
+    }
+}
+
+fn words(record: &Path, findings: &Findings) -> String {
+    let mut text = format!(
+        "{}: {} ({} records, {} decisions, head {})\n",
+        record.display(),
+        findings.verify,
+        findings.records,
+        findings.events,
+        findings.head.chars().take(16).collect::<String>()
+    );
+    if let Some(fault) = &findings.fault {
+        text.push_str(&format!(
+            "{}:{}: {}\n",
+            fault.file.display(),
+            fault.line,
+            fault.what
+        ));
+    }
+    text
+}
+
+/// `reeve audit tail`.
+///
+/// # Errors
+/// When there is nothing to read, or the output cannot be written.
+pub fn tail(options: &Tail) -> Result<i32, Failure> {
+    let record = record(options.record.as_deref())?;
+    let mut last: VecDeque<String> = VecDeque::new();
+    let files = ledger::segments(&record)?;
+    for file in &files {
+        let mut lines = ledger::Lines::open(file)?;
+        while let Some(bytes) = lines.next()? {
+            let Some(shown) = show(bytes, options.json) else {
+                continue;
+            };
+            if last.len() >= options.lines {
+                last.pop_front();
+            }
+            if options.lines > 0 {
+                last.push_back(shown);
+            }
+        }
+    }
+    print(&last.into_iter().collect::<String>())?;
+    match files.last().filter(|_| options.follow) {
+        Some(newest) => follow(newest, options.json),
+        None => Ok(Exit::Ok.code()),
+    }
+}
+
+/// Prints what is added, until the caller is interrupted or the reader goes away.
+fn follow(path: &Path, as_json: bool) -> Result<i32, Failure> {
+    let io = |cause| {
+        Failure::from(LedgerError::Io {
+            path: path.to_owned(),
+            cause,
+        })
+    };
+    let mut reader = BufReader::new(File::open(path).map_err(io)?);
+    reader.seek(SeekFrom::End(0)).map_err(io)?;
+    let mut line = Vec::new();
+    loop {
+        reader.read_until(b'\n', &mut line).map_err(io)?;
+        if line.ends_with(b"\n") {
+            if let Some(shown) = show(&line, as_json) {
+                print(&shown)?;
+            }
+            line.clear();
+        } else {
+            std::thread::sleep(LOOK_EVERY); // a line that is half written stays in the buffer
+        }
+    }
+}
+
+/// One record as it is shown; `None` for what is not a decision or an outcome, and for a line that cannot be read
+/// (`verify` is the command that says so).
+fn show(bytes: &[u8], as_json: bool) -> Option<String> {
+    let line = Line::read(bytes.strip_suffix(b"\n").unwrap_or(bytes)).ok()?;
+    if as_json {
+        return matches!(line.kind, Kind::Event | Kind::Exit).then(|| format!("{}\n", line.data.get()));
+    }
+    match line.kind {
+        Kind::Event => {
+            let event: Event = serde_json::from_str(line.data.get()).ok()?;
+            let rule = event.rule.as_deref().unwrap_or(event.reason.as_str());
+            Some(format!(
+                "{}  {:9}  {}  {}  [{rule}]\n",
+                event.ts,
+                event.decision.name(),
+                event.governance_level,
+                event.command
+            ))
+        }
+        Kind::Exit => {
+            let outcome: Outcome = serde_json::from_str(line.data.get()).ok()?;
+            let how = match (outcome.exit_code, outcome.signal, outcome.not_started) {
+                (Some(status), ..) => format!("exit {status}"),
+                (None, Some(signal), _) => format!("signal {signal}"),
+                (None, None, why) => format!("not started: {}", why.unwrap_or_default()),
+            };
+            Some(format!(
+                "{}  {:9}  {how} after {} ms  {}\n",
+                outcome.ts,
+                "ended",
+                outcome.duration_us / 1000,
+                outcome.event_id
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The record that is meant.
+fn record(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => session::newest_record().ok_or_else(|| {
+            Failure::new(
+                Exit::Unreadable,
+                "no session has left a record yet; name the record's directory",
+            )
+        }),
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Failure {
+        Failure::new(Exit::Unreadable, error.to_string())
+    }
+}

@@ -1,0 +1,227 @@
+//! `reeve check` and `reeve explain`: the gate's judgement without its consequences.
+
+use super::cli::Check;
+use super::{Failure, print, run};
+use crate::configuration;
+use crate::exit::Exit;
+use crate::gate;
+use crate::governance::Source;
+use crate::shell;
+use argv::{Invocation, Surroundings, Tool, Unreadable, environment};
+use policies::{Denial, Governance, Verdict};
+use std::path::Path;
+
+/// What was judged.
+struct Judged {
+    command: String,
+    tool: Tool,
+    governance: Governance,
+    understood: Result<Invocation, Unreadable>,
+    verdict: Verdict,
+}
+
+/// `reeve check`: exit 0 allowed, 77 refused, 75 held.
+///
+/// # Errors
+/// When the policy is faulty or the command is for another tool.
+pub fn check(options: &Check) -> Result<i32, Failure> {
+    let judged = judge(options)?;
+    if options.json {
+        print(&format!("{}\n", judged.json()))?;
+    } else {
+        print(&judged.words())?;
+    }
+    Ok(judged.exit().code())
+}
+
+/// `reeve explain`: the same, with every rule that was considered.
+///
+/// # Errors
+/// As [`check`].
+pub fn explain(options: &Check) -> Result<i32, Failure> {
+    let judged = judge(options)?;
+    let explanation = judged
+        .understood
+        .as_ref()
+        .ok()
+        .map(|invocation| judged.governance.explain(invocation));
+    if options.json {
+        let mut json = judged.json();
+        if let Some(object) = json.as_object_mut() {
+            let explanation = serde_json::to_value(&explanation)
+                .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+            object.insert("explanation".into(), explanation);
+        }
+        print(&format!("{json}\n"))?;
+    } else {
+        let rules = explanation
+            .map(|explanation| explanation.to_string())
+            .unwrap_or_default();
+        print(&format!("{}{rules}", judged.words()))?;
+    }
+    Ok(judged.exit().code())
+}
+
+fn judge(options: &Check) -> Result<Judged, Failure> {
+    let words = &options.command;
+    let name = words
+        .first()
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str());
+    let tool = name.and_then(Tool::named).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            format!(
+                "`{}` is not governed; kubectl, aws and gh are",
+                name.unwrap_or_default()
+            ),
+        )
+    })?;
+    let governance = governance(options)?;
+    let environment = std::env::vars()
+        .filter(|(name, _)| environment::is_pinned(tool, name))
+        .chain(
+            environment::forced(tool)
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+        .collect();
+    let understood = argv::parse(
+        tool,
+        words.get(1..).unwrap_or_default(),
+        &Surroundings { environment },
+    );
+    let verdict = match &understood {
+        Ok(invocation) => governance.evaluate(invocation),
+        Err(unreadable) => Verdict::Deny(governance.refuse_unreadable(tool, unreadable)),
+    };
+    let shown: Vec<String> = words
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    Ok(Judged {
+        command: shell::join(&audit_event::redact::words(&shown)),
+        tool,
+        governance,
+        understood,
+        verdict,
+    })
+}
+
+/// Inside a session, and with no other wish, the session's own policy; else what the flags name.
+fn governance(options: &Check) -> Result<Governance, Failure> {
+    let fail =
+        |error: configuration::ConfigurationError| Failure::new(Exit::Configuration, error.to_string());
+    let judged = &options.judged;
+    let asks_for_nothing = judged.level.is_none() && judged.track.is_none() && judged.governance.is_none();
+    if asks_for_nothing && configuration::session_file().map_err(fail)?.is_some() {
+        return gate::governance_in_force().map_err(fail);
+    }
+    let (level, track) = run::wanted(judged)?;
+    Source::from_option(judged.governance.as_deref())
+        .load(level, track.as_ref())
+        .map_err(fail)
+}
+
+impl Judged {
+    fn exit(&self) -> Exit {
+        match self.verdict {
+            Verdict::Allow(_) => Exit::Ok,
+            Verdict::Escalate(_) => Exit::Held,
+            Verdict::Deny(_) => Exit::Refused,
+        }
+    }
+
+    fn parts(&self) -> (&'static str, &'static str, Option<String>, String, &[String]) {
+        match &self.verdict {
+            Verdict::Allow(permit) => (
+                "ALLOWED",
+                "allowed",
+                Some(permit.rules().join(",")),
+                String::new(),
+                &[],
+            ),
+            Verdict::Escalate(hold) => (
+                "ESCALATED",
+                "held",
+                hold.rule.clone(),
+                hold.message.clone(),
+                &hold.nearest,
+            ),
+            Verdict::Deny(Denial {
+                reason,
+                rule,
+                message,
+                nearest,
+            }) => ("BLOCKED", reason.label(), rule.clone(), message.clone(), nearest),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let (decision, reason, rule, message, nearest) = self.parts();
+        let invocation = self.understood.as_ref().ok();
+        serde_json::json!({
+            "decision": decision,
+            "reason": reason,
+            "rule": rule,
+            "message": audit_event::redact::text(&message),
+            "nearest": nearest,
+            "command": self.command,
+            "tool": self.tool,
+            "level": self.governance.level().to_string(),
+            "track": self.governance.track().map(ToString::to_string),
+            "operation": invocation.map(|invocation| invocation.command.clone()),
+            "operations": invocation.map(|invocation| &invocation.operations),
+            "hazards": invocation.map(|invocation| &invocation.hazards),
+            "files": invocation.map(|invocation| &invocation.files),
+            "unreadable": self.understood.as_ref().err(),
+        })
+    }
+
+    fn words(&self) -> String {
+        let (decision, _, rule, message, nearest) = self.parts();
+        let track = self
+            .governance
+            .track()
+            .map(|track| format!(", {track}"))
+            .unwrap_or_default();
+        let mut text = format!(
+            "{decision} at {}{track}: {}\n",
+            self.governance.level(),
+            self.command
+        );
+        if !message.is_empty() {
+            text.push_str(&format!("  why:     {}\n", audit_event::redact::text(&message)));
+        }
+        text.push_str(&format!(
+            "  rule:    {}\n",
+            rule.as_deref().unwrap_or("none allows it")
+        ));
+        if !nearest.is_empty() {
+            text.push_str(&format!("  allowed: {}\n", nearest.join("; ")));
+        }
+        if let Ok(invocation) = &self.understood {
+            for operation in &invocation.operations {
+                let resource = operation
+                    .resource
+                    .as_ref()
+                    .map(|resource| format!(" {resource}"))
+                    .unwrap_or_default();
+                let name = operation
+                    .name
+                    .as_ref()
+                    .map(|name| format!(" {name}"))
+                    .unwrap_or_default();
+                text.push_str(&format!(
+                    "  does:    {} {}{resource}{name}\n",
+                    operation.effect, operation.verb
+                ));
+            }
+            for fact in &invocation.hazards {
+                text.push_str(&format!("  hazard:  {}: {}\n", fact.hazard, fact.because));
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,142 @@
+//! The words of `reeve` itself.
+
+use clap::{Args, Parser, Subcommand};
+use policies::{Level, Track};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The gate between AI agents and kubectl, aws and gh.
+#[derive(Debug, Parser)]
+#[command(name = "reeve", version, about, propagate_version = true)]
+#[command(after_help = "Called by the name kubectl, aws or gh, this program is the gate itself.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a command whose kubectl, aws and gh calls are judged and recorded
+    Run(Run),
+    /// Say whether a command line may run, without running it
+    Check(Check),
+    /// Say what a command line does, and what each rule thinks of it
+    Explain(Check),
+    /// Look at the record
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Print a shell's completion script
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory
+    Man {
+        /// Where to write them
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the record's hash chain, offline: exit 0 sealed, 4 not sealed at the end, 2 tampered with, 3 unreadable
+    Verify(Verify),
+    /// Print the last decisions
+    Tail(Tail),
+}
+
+#[derive(Debug, Args)]
+pub struct Judged {
+    /// Autonomy level: L1 to L4 [default: HERMES_LAB_GOVERNANCE, else L2]
+    #[arg(long)]
+    pub level: Option<Level>,
+    /// Track, needed at L4: track-a, track-b, track-c … [default: HERMES_LAB_TRACK]
+    #[arg(long)]
+    pub track: Option<Track>,
+    /// Directory with governance-L1.yaml and so on, instead of the built-in files
+    #[arg(long, value_name = "DIR")]
+    pub governance: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub judged: Judged,
+    /// Name of the agent's profile: a label on events and metrics
+    #[arg(long, default_value = "default", value_parser = profile)]
+    pub profile: String,
+    /// Where to keep the record [default: a new directory under $XDG_STATE_HOME/reeve/sessions]
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Address for metrics and probes; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub http: String,
+    /// Print the summary as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The command to run, with its words
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub judged: Judged,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// The command line: kubectl, aws or gh, with its words
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// The record's directory, or one of its files [default: the newest session's]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// Keep printing what is added
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many decisions to print
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "COUNT")]
+    pub lines: usize,
+    /// Print each event as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The record's directory [default: the newest session's]
+    pub record: Option<PathBuf>,
+}
+
+/// A profile becomes a metric label and part of file names.
+fn profile(text: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 64 of A-Z a-z 0-9 . _ - are expected".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

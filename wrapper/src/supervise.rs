@@ -1,0 +1,192 @@
+//! Runs a program in front of the caller as if we were not there: signals, job control, exit status.
+//!
+//! The program shares our process group, so what the terminal sends (Ctrl-C, Ctrl-Z, resize, hang-up) reaches it
+//! from the kernel directly; what another process sends to *us* is passed on. When it stops we stop, when it
+//! dies we die the same way. We sit in a `signalfd` loop with everything blocked, so no signal is lost between steps.
+
+use crate::sys::{self, Inherited, Program};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, pthread_sigmask, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit status.
+    Exited(i32),
+    /// By this signal.
+    Killed(Signal),
+}
+
+impl Ended {
+    /// Ends this process the same way.
+    pub fn mirror(self) -> i32 {
+        match self {
+            Ended::Exited(status) => status,
+            Ended::Killed(signal) => sys::die_by(signal),
+        }
+    }
+}
+
+/// Why a program could not be run to its end.
+#[derive(Debug, Error)]
+pub enum SuperviseError {
+    /// It did not start; nothing ran.
+    #[error("cannot start it: {0}")]
+    NotStarted(Errno),
+    /// It runs, or ran, but its end cannot be observed.
+    #[error("cannot follow it: {0}")]
+    Lost(#[from] Errno),
+    /// The same, from the standard library.
+    #[error("cannot follow it: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What happens beside the program while it runs.
+pub trait Beside {
+    /// Some other child of ours may have ended.
+    fn child_ended(&mut self) {}
+    /// When [`Beside::tick`] next wants to be called, if at all.
+    fn wake_after(&self) -> Option<Duration> {
+        None
+    }
+    /// The time of `wake_after` has come.
+    fn tick(&mut self) {}
+    /// Descriptors of ours that must stay open; `None` keeps all, the program's own pipes included.
+    fn keep(&self) -> Option<Vec<RawFd>> {
+        None
+    }
+}
+
+/// Starts `program` and follows it to its end.
+///
+/// # Errors
+/// [`SuperviseError::NotStarted`] when nothing ran.
+pub fn run(
+    program: &Program,
+    inherited: &Inherited,
+    beside: &mut dyn Beside,
+) -> Result<(Ended, Duration), SuperviseError> {
+    let mut original = SigSet::empty();
+    pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&followed()), Some(&mut original))?;
+    let signals = SignalFd::with_flags(&followed(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let begun = Instant::now();
+    let child = match sys::spawn(program, &original, inherited) {
+        Ok(child) => child,
+        Err(error) => {
+            pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&original), None)?;
+            return Err(SuperviseError::NotStarted(error));
+        }
+    };
+    if let Some(mut keep) = beside.keep() {
+        keep.push(signals.as_raw_fd());
+        sys::let_go_of_descriptors(&keep)?;
+    }
+    let ended = follow(child, &signals, beside)?;
+    Ok((ended, begun.elapsed()))
+}
+
+fn follow(child: Pid, signals: &SignalFd, beside: &mut dyn Beside) -> Result<Ended, SuperviseError> {
+    loop {
+        while let Some(info) = signals.read_signal()? {
+            let Ok(signal) = Signal::try_from(i32::try_from(info.ssi_signo).unwrap_or(0)) else {
+                continue;
+            };
+            if signal == Signal::SIGCHLD {
+                beside.child_ended();
+                if let Some(ended) = reap(child)? {
+                    return Ok(ended);
+                }
+            } else if must_forward(&info, child) {
+                forward(child, signal)?;
+            }
+        }
+        wait_readable(signals, beside)?;
+    }
+}
+
+/// Blocks until a signal is there or the neighbour wants its tick.
+fn wait_readable(signals: &SignalFd, beside: &mut dyn Beside) -> Result<(), SuperviseError> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let timeout = beside.wake_after().map_or(PollTimeout::NONE, |after| {
+        PollTimeout::try_from(after.max(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout) {
+        Ok(0) => {
+            beside.tick();
+            Ok(())
+        }
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Everything but what cannot be caught, and what means that we ourselves are broken.
+fn followed() -> SigSet {
+    let mut set = SigSet::all();
+    for ours in [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGABRT,
+        Signal::SIGTRAP,
+        Signal::SIGSYS,
+        Signal::SIGKILL,
+        Signal::SIGSTOP,
+    ] {
+        set.remove(ours);
+    }
+    set
+}
+
+/// A signal from a process was meant for the tool and reached only us; one from the kernel (the terminal) went
+/// to the whole process group already. The tool's own signals to its group must not come back to it.
+fn must_forward(info: &siginfo, child: Pid) -> bool {
+    const SI_USER_OR_BELOW: i32 = 0; // SI_USER, SI_QUEUE, SI_TKILL: sent by a process
+    info.ssi_code <= SI_USER_OR_BELOW && i32::try_from(info.ssi_pid) != Ok(child.as_raw())
+}
+
+fn forward(child: Pid, signal: Signal) -> Result<(), Errno> {
+    match kill(child, signal) {
+        Err(Errno::ESRCH) => Ok(()), // it ended at this moment; SIGCHLD follows
+        other => other,
+    }
+}
+
+/// Takes note of what became of the child; stops with it.
+fn reap(child: Pid) -> Result<Option<Ended>, SuperviseError> {
+    loop {
+        match waitpid(
+            child,
+            Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED),
+        )? {
+            WaitStatus::Exited(_, status) => return Ok(Some(Ended::Exited(status))),
+            WaitStatus::Signaled(_, signal, _) => return Ok(Some(Ended::Killed(signal))),
+            WaitStatus::Stopped(_, signal) => stop_with(child, signal)?,
+            WaitStatus::StillAlive => return Ok(None),
+            _ => {}
+        }
+    }
+}
+
+/// Stops this process by the same signal, so that the shell sees what it would see without us; once
+/// continued, the child is continued too (a shell continues the whole group, `kill -CONT` only us).
+fn stop_with(child: Pid, signal: Signal) -> Result<(), SuperviseError> {
+    if signal == Signal::SIGSTOP {
+        raise(signal)?;
+    } else {
+        let mut only = SigSet::empty();
+        only.add(signal);
+        // Our own pending copy of a terminal stop is taken by the unblocking itself; the raise makes sure of one.
+        raise(signal)?;
+        pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None)?;
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&only), None)?;
+    }
+    Ok(forward(child, Signal::SIGCONT)?)
+}

@@ -1,0 +1,190 @@
+//! The one place with `unsafe`: the process's words, fork and exec, and what the C library has no safe call for.
+
+#![allow(
+    unsafe_code,
+    reason = "the only file with unsafe; every block says why it is sound"
+)]
+
+use nix::errno::Errno;
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction,
+};
+use nix::unistd::{ForkResult, Pid, fork};
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::{io, ptr};
+
+/// The process's words.
+///
+/// # Safety
+/// `words` must point to `count` pointers to NUL-terminated strings that outlive the call.
+pub unsafe fn arguments(count: c_int, words: *const *const c_char) -> Vec<OsString> {
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: as the caller promises.
+    (0..count)
+        .map(|i| OsString::from_vec(unsafe { CStr::from_ptr(*words.add(i)) }.to_bytes().to_vec()))
+        .collect()
+}
+
+/// How the process found its standard descriptors and SIGPIPE, to hand on unchanged.
+#[derive(Debug)]
+pub struct Inherited {
+    sigpipe: SigAction,
+    /// Stand-ins on closed descriptors 0–2, so that nothing of ours lands there; closed on exec.
+    _placeholders: Vec<OwnedFd>,
+}
+
+/// Ignores SIGPIPE (a write to a dead peer must be an error, not our death) and keeps descriptors 0–2 from
+/// being reused when they were closed. Call once, first.
+pub fn prepare() -> io::Result<Inherited> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: SIG_IGN runs no code of ours.
+    let sigpipe = unsafe { sigaction(Signal::SIGPIPE, &ignore) }?;
+    let mut placeholders = Vec::new();
+    loop {
+        let null: OwnedFd = std::fs::File::open("/dev/null")?.into(); // CLOEXEC, as all of std's
+        if null.as_raw_fd() > 2 {
+            return Ok(Inherited {
+                sigpipe,
+                _placeholders: placeholders,
+            });
+        }
+        placeholders.push(null);
+    }
+}
+
+/// What is needed to start a program; everything is allocated before the fork.
+#[derive(Debug)]
+pub struct Program {
+    /// The file to execute.
+    pub path: CString,
+    /// The words, the program's own name first.
+    pub args: Vec<CString>,
+    /// `NAME=value` each.
+    pub environment: Vec<CString>,
+}
+
+/// Starts `program` in the caller's process group with the caller's descriptors, `mask` as its signal mask, and
+/// SIGPIPE as it was inherited. It is killed when the caller is killed, as it would die itself without us.
+///
+/// # Errors
+/// The error of fork, or of exec: then nothing is left behind.
+pub fn spawn(program: &Program, mask: &SigSet, inherited: &Inherited) -> Result<Pid, Errno> {
+    let args = pointers(&program.args);
+    let environment = pointers(&program.environment);
+    let (report_read, report_write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let parent = nix::unistd::getpid();
+    // SAFETY: the process has one thread, and the child makes only async-signal-safe calls until exec.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let error = exec(program, &args, &environment, mask, inherited, parent);
+            let bytes = (error as i32).to_ne_bytes();
+            // The parent reads the error; if even this fails it sees the exit status.
+            let _sent = nix::unistd::write(&report_write, &bytes);
+            // SAFETY: ends the child without running destructors or flushing the parent's buffers twice.
+            unsafe { nix::libc::_exit(127) }
+        }
+        ForkResult::Parent { child } => {
+            drop(report_write);
+            let mut bytes = [0_u8; 4];
+            match nix::unistd::read(&report_read, &mut bytes) {
+                Ok(4) => {
+                    nix::sys::wait::waitpid(child, None)?;
+                    Err(Errno::from_raw(i32::from_ne_bytes(bytes)))
+                }
+                _ => Ok(child),
+            }
+        }
+    }
+}
+
+/// In the child: never returns on success.
+fn exec(
+    program: &Program,
+    args: &[*const c_char],
+    environment: &[*const c_char],
+    mask: &SigSet,
+    inherited: &Inherited,
+    parent: Pid,
+) -> Errno {
+    if let Err(error) = nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL)) {
+        return error;
+    }
+    if nix::unistd::getppid() != parent {
+        return Errno::ESRCH; // the gate died before the line above: nothing runs
+    }
+    // SAFETY: puts back the disposition that was inherited, SIG_DFL or SIG_IGN.
+    if let Err(error) = unsafe { sigaction(Signal::SIGPIPE, &inherited.sigpipe) } {
+        return error;
+    }
+    if let Err(error) = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(mask), None) {
+        return error;
+    }
+    // SAFETY: both arrays end with a null pointer and point into CStrings that outlive the call.
+    unsafe { nix::libc::execve(program.path.as_ptr(), args.as_ptr(), environment.as_ptr()) };
+    Errno::last()
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([ptr::null()])
+        .collect()
+}
+
+/// Closes every descriptor from 3 up but `keep`, and puts `/dev/null` on 0 and 1: while the tool runs, only
+/// the tool may hold its pipes open, or their other ends would not see it close them.
+pub fn let_go_of_descriptors(keep: &[RawFd]) -> io::Result<()> {
+    let null: OwnedFd = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?
+        .into();
+    for standard in [0, 1] {
+        // SAFETY: dup2 onto the standard descriptors; nothing in this process reads or prints to them from here on.
+        if unsafe { nix::libc::dup2(null.as_raw_fd(), standard) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    let mut keep: Vec<RawFd> = keep.iter().copied().chain([null.as_raw_fd()]).collect();
+    keep.sort_unstable();
+    let mut first: RawFd = 3;
+    for held in keep {
+        close_range(first, held.saturating_sub(1))?;
+        first = first.max(held.saturating_add(1));
+    }
+    close_range(first, RawFd::MAX)
+}
+
+fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
+    let (Ok(first), Ok(last)) = (u32::try_from(first), u32::try_from(last)) else {
+        return Ok(());
+    };
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: closes only descriptors that no live object of ours owns; the caller passed those it keeps.
+    let result = unsafe { nix::libc::syscall(nix::libc::SYS_close_range, first, last, 0) };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Dies by `signal`, as the tool did, without a core file of our own.
+pub fn die_by(signal: Signal) -> ! {
+    let no_core = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    let mut only = SigSet::empty();
+    only.add(signal);
+    // SAFETY: SIG_DFL runs no code of ours. It fails for SIGKILL, whose action cannot be changed and need not be.
+    let set = unsafe { sigaction(signal, &default) };
+    let sent = pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None)
+        .and_then(|()| nix::sys::signal::raise(signal));
+    // Only reached if the signal did not kill us: say the same by the exit status.
+    let _why = (no_core, set, sent);
+    std::process::exit(128_i32.saturating_add(signal as i32))
+}
