@@ -1,0 +1,273 @@
+//! A session of `reeve run` around a script, in a scratch directory, with an environment of its own.
+
+use crate::binaries;
+use serde_json::Value;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// No test command may take longer.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a program printed and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it printed to stderr.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as text.
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text.
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// The exit status; panics with what was printed when a signal ended it.
+    pub fn code(&self) -> i32 {
+        self.status
+            .code()
+            .unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
+    }
+}
+
+/// A scratch directory with tools, a home, and a place for the record.
+pub struct Scratch {
+    directory: TempDir,
+    environment: Vec<(OsString, OsString)>,
+    /// Flags of `reeve run`.
+    pub flags: Vec<String>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch::new()
+    }
+}
+
+impl Scratch {
+    /// An empty one, at L2.
+    pub fn new() -> Scratch {
+        let directory = tempfile::tempdir().expect("a scratch directory can be made");
+        for name in ["home", "tools", "run"] {
+            std::fs::create_dir(directory.path().join(name)).expect("a directory can be made");
+        }
+        Scratch {
+            directory,
+            environment: Vec::new(),
+            flags: vec!["--level".into(), "L2".into()],
+        }
+    }
+
+    /// A path inside.
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The record's directory.
+    pub fn record(&self) -> PathBuf {
+        self.at("record")
+    }
+
+    /// Sets a variable of the operator's.
+    pub fn env(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the flags of `reeve run`.
+    pub fn flags(&mut self, flags: &[&str]) -> &mut Self {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self
+    }
+
+    /// Puts a real tool on the operator's PATH.
+    pub fn real(&mut self, name: &str) -> &mut Self {
+        symlink(crate::tools::real(name), self.at("tools").join(name)).expect("a link can be made");
+        self
+    }
+
+    /// Puts a script in a tool's place: for tests of the plumbing, where any program will do.
+    pub fn stand_in(&mut self, name: &str, script: &str) -> &mut Self {
+        let file = self.at("tools").join(name);
+        std::fs::write(&file, script).expect("a script can be written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("a mode can be set");
+        self
+    }
+
+    /// PATH as the operator has it.
+    pub fn path(&self) -> OsString {
+        let mut path = self.at("tools").into_os_string();
+        path.push(":/usr/local/bin:/usr/bin:/bin");
+        path
+    }
+
+    /// A program with the operator's environment.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", self.path())
+            .env("HOME", self.at("home"))
+            .env("LANG", "C.UTF-8");
+        command
+            .env("TERM", "dumb")
+            .env("XDG_RUNTIME_DIR", self.at("run"))
+            .env("TMPDIR", self.at("run"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.directory.path());
+        command
+    }
+
+    /// `reeve run … -- bash -c SCRIPT`, not started yet.
+    pub fn session(&self, script: &str) -> Command {
+        let mut command = self.command(binaries::reeve());
+        command
+            .arg("run")
+            .args(&self.flags)
+            .arg("--record")
+            .arg(self.record())
+            .arg("--json");
+        command.args(["--", "bash", "-c", script]);
+        command
+    }
+
+    /// Runs a script in a session to its end.
+    pub fn run(&self, script: &str) -> Output {
+        finish(self.session(script).stdin(Stdio::null()), &[])
+    }
+
+    /// Runs a script with this input.
+    pub fn run_with_input(&self, script: &str, input: &[u8]) -> Output {
+        finish(self.session(script).stdin(Stdio::piped()), input)
+    }
+
+    /// Runs the operator's binary.
+    pub fn reeve(&self, words: &[&str]) -> Output {
+        finish(
+            self.command(binaries::reeve()).args(words).stdin(Stdio::null()),
+            &[],
+        )
+    }
+
+    /// The decisions in `events.ndjson`, in order.
+    pub fn events(&self) -> Vec<Value> {
+        self.lines()
+            .into_iter()
+            .filter(|line| line["kind"] == "event")
+            .collect()
+    }
+
+    /// The outcomes in `events.ndjson`, in order.
+    pub fn outcomes(&self) -> Vec<Value> {
+        self.lines()
+            .into_iter()
+            .filter(|line| line["kind"] == "exit")
+            .collect()
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.record().join("events.ndjson"))
+            .expect("the record has events.ndjson");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+            .collect()
+    }
+
+    /// `reeve audit verify` of the record: exit status and findings.
+    pub fn verify(&self) -> (i32, Value) {
+        let record = self.record();
+        let output = self.reeve(&[
+            "audit",
+            "verify",
+            "--json",
+            record.to_str().expect("a scratch path is text"),
+        ]);
+        let findings = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.code(), findings)
+    }
+}
+
+/// The summary that `reeve run --json` prints last.
+pub fn summary(output: &Output) -> Value {
+    let text = output.err();
+    let last = text
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("{\"allowed\"") || line.contains("\"verify\""));
+    serde_json::from_str(last.unwrap_or_else(|| panic!("no summary in {text}"))).expect("the summary is JSON")
+}
+
+/// Runs a command to its end, or kills it (and only it) at the deadline and panics.
+pub fn finish(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = input.to_vec();
+        // A program may end without reading all.
+        std::thread::spawn(move || drop(stdin.write_all(&input)));
+    }
+    let stdout = collect(child.stdout.take().expect("stdout is piped"));
+    let stderr = collect(child.stderr.take().expect("stderr is piped"));
+    let status = wait(&mut child, DEADLINE);
+    let late = |_| panic!("an output stays open after the program's end");
+    Output {
+        status,
+        stdout: stdout.recv_timeout(DEADLINE).unwrap_or_else(late),
+        stderr: stderr.recv_timeout(DEADLINE).unwrap_or_else(late),
+    }
+}
+
+/// Waits to a deadline, then kills the child and panics.
+pub fn wait(child: &mut Child, deadline: Duration) -> ExitStatus {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status;
+        }
+        if begun.elapsed() > deadline {
+            child.kill().expect("our own child can be killed");
+            panic!("not finished within {deadline:?}");
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+fn collect(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (done, result) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("a pipe can be read");
+        // The test may have ended.
+        drop(done.send(bytes));
+    });
+    result
+}
+
+/// Whether `path` exists within the deadline.
+pub fn appears(path: &Path) -> bool {
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(30) {
+        if path.exists() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}

@@ -1,0 +1,36 @@
+//! The real kubectl, aws and gh: from `REEVE_TEST_TOOLS` (a directory) first, then from PATH. A missing one fails the
+//! test that needs it, and says where to get it: a skipped test would prove nothing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+/// The real `name`.
+///
+/// # Panics
+/// When it is not there.
+pub fn real(name: &str) -> PathBuf {
+    let package = match name {
+        "kubectl" => "kubernetes-client",
+        "aws" => "awscli",
+        other => other,
+    };
+    candidates(name)
+        .into_iter()
+        .find(|file| is_program(file))
+        .unwrap_or_else(|| panic!("the real {name} is needed here: install Debian's package `{package}`, or run `bash tests/run`"))
+}
+
+fn candidates(name: &str) -> Vec<PathBuf> {
+    let chosen = std::env::var_os("REEVE_TEST_TOOLS").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    chosen
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .filter(|directory| !directory.ends_with("shims")) // version managers' scripts, not the tool
+        .map(|directory| directory.join(name))
+        .collect()
+}
+
+fn is_program(file: &PathBuf) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,130 @@
+//! The real gh against GitHub's stand-in on a Unix socket (gh's own `http_unix_socket` setting).
+
+use acceptance::http::{Request, Response, Server};
+use acceptance::session::{Scratch, finish, summary};
+use serde_json::json;
+use std::process::Stdio;
+
+/// Stands in for GitHub, which cannot be had here.
+fn answer(request: &Request) -> Response {
+    match request.path() {
+        "/graphql" => {
+            let pages = json!({"nodes": [{"number": 7, "title": "A change"}], "totalCount": 1,
+                "pageInfo": {"hasNextPage": false, "endCursor": ""}});
+            Response::json(&json!({"data": {"repository": {"pullRequests": pages}}}))
+        }
+        path => Response::json(&json!({"path": path, "full_name": "octo/app"})),
+    }
+}
+
+fn with_github() -> (Scratch, Server) {
+    let mut scratch = Scratch::new();
+    let socket = scratch.at("gh.sock");
+    let server = Server::unix(&socket, answer);
+    let config = scratch.at("gh-config");
+    std::fs::create_dir(&config).expect("a directory can be made");
+    std::fs::write(
+        config.join("config.yml"),
+        format!("http_unix_socket: {}\n", socket.display()),
+    )
+    .expect("a file");
+    scratch
+        .real("gh")
+        .env("GH_CONFIG_DIR", config)
+        .env("GH_TOKEN", "gho_0123456789abcdef0123456789abcdef0123");
+    scratch.env("GH_NO_UPDATE_NOTIFIER", "1");
+    (scratch, server)
+}
+
+fn asked(server: &Server) -> Vec<String> {
+    server
+        .requests()
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.path()))
+        .collect()
+}
+
+#[test]
+fn an_allowed_read_prints_what_gh_prints() {
+    let (scratch, server) = with_github();
+    for words in [
+        "api repos/octo/app",
+        "pr list -R octo/app --json number,title",
+        "--version",
+    ] {
+        let mut direct = scratch.command(scratch.at("tools").join("gh"));
+        let direct = finish(direct.args(words.split(' ')).stdin(Stdio::null()), &[]);
+        assert_eq!(direct.code(), 0, "{direct:?}");
+        let script = format!("gh {words} >out 2>err; echo $? >code");
+        assert!(scratch.run(&script).status.success());
+        let read = |name: &str| std::fs::read_to_string(scratch.at(name)).expect("the script wrote it");
+        assert_eq!(
+            (read("out"), read("err")),
+            (direct.out(), direct.err()),
+            "{words}"
+        );
+        assert_eq!(read("code").trim(), "0", "{words}");
+        std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
+    }
+    assert!(
+        asked(&server).contains(&"GET /repos/octo/app".to_owned()),
+        "{:?}",
+        asked(&server)
+    );
+}
+
+#[test]
+fn a_mutation_never_reaches_github_in_any_spelling() {
+    let (scratch, server) = with_github();
+    let lines = [
+        "api -X DELETE repos/octo/app",
+        "api -XDELETE repos/octo/app",
+        "api -X=DELETE repos/octo/app",
+        "api -iX DELETE repos/octo/app",
+        "api --method delete repos/octo/app",
+        "api -X GET repos/octo/app -X DELETE",
+        "api repos/octo/app/issues -f title=x",
+        "api repos/octo/app/issues -ftitle=x",
+        "api repos/octo/app/issues -F title=x",
+        "api repos/octo/app/issues --input /dev/null",
+        "api -X PUT repos/octo/app/pulls/1/merge",
+        "api graphql -f query='mutation { x }'",
+        "api graphql -f query='query { a } mutation { b }'",
+        "api graphql -f query='{ a }' -f query='mutation { b }'",
+        "api graphql -F query=@file",
+        "api https://evil.example/x",
+        "-R octo/app pr merge 1",
+        "pr -R octo/app merge 1",
+        "pr merge 1 -R octo/app --merge",
+        "pr --body list merge 1",
+        "pr close 1 -R octo/app",
+        "issue create -R octo/app -t x -b y",
+        "issue new -R octo/app -t x -b y",
+        "repo delete octo/app --yes",
+        "secret set X -R octo/app -b y",
+        "secret remove X -R octo/app",
+        "workflow run x -R octo/app",
+        "release create v1 -R octo/app",
+        "auth token",
+        "auth status -t",
+        "config get oauth_token -h github.com",
+        "api user --jq env",
+        "no-such-command",
+    ];
+    let script: String = lines
+        .iter()
+        .map(|line| format!("gh {line} >>out 2>>err </dev/null; echo $? >>codes\n"))
+        .collect();
+    let output = scratch.run(&script);
+    let codes = std::fs::read_to_string(scratch.at("codes")).expect("the script wrote it");
+    for (line, code) in lines.iter().zip(codes.lines()) {
+        assert_eq!(code, "77", "{line}");
+    }
+    assert_eq!(asked(&server), Vec::<String>::new());
+    assert_eq!(summary(&output)["blocked"], lines.len() as u64);
+    let printed = std::fs::read_to_string(scratch.at("out")).unwrap_or_default();
+    assert!(!printed.contains("gho_"), "a token was printed");
+    let record =
+        std::fs::read_to_string(scratch.record().join("ledger-000001.ndjson")).expect("the record is there");
+    assert!(!record.contains("gho_"), "a token is in the record");
+}
