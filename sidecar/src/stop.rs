@@ -1,4 +1,4 @@
-//! When to stop: SIGTERM, SIGINT, or the end of standard input.
+//! When to stop: SIGTERM, SIGINT, SIGHUP, or the end of standard input.
 
 use crate::exit::{Exit, Failure};
 use std::io::Read;
@@ -17,7 +17,9 @@ impl Stop {
         let (tell, told) = watch::channel(false);
         let failed =
             |error: std::io::Error| Failure::new(Exit::Os, format!("cannot listen for signals: {error}"));
-        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        // Beyond a file size limit a write must be an error that is answered, not our death.
+        drop(signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).map_err(failed)?);
+        for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
             let mut signals = signal(kind).map_err(failed)?;
             let tell = tell.clone();
             tokio::spawn(async move {

@@ -16,7 +16,7 @@ fn with_echo() -> Scratch {
 }
 
 /// A session that stays open while the test talks to its sidecar.
-fn open(scratch: &Scratch) -> (Child, std::path::PathBuf) {
+fn open(scratch: &Scratch) -> (Open, std::path::PathBuf) {
     let mut session = scratch.session("echo $REEVE_SOCKET >socket.new; mv socket.new socket; while [ ! -e done ]; do sleep 0.02; done; kubectl get pods");
     let child = session
         .stdin(Stdio::null())
@@ -26,13 +26,25 @@ fn open(scratch: &Scratch) -> (Child, std::path::PathBuf) {
         .expect("it starts");
     assert!(appears(&scratch.at("socket")));
     let socket = std::fs::read_to_string(scratch.at("socket")).expect("the script wrote it");
-    (child, socket.trim().into())
+    (Open(child), socket.trim().into())
+}
+
+/// Ends with the test, also when the test fails.
+struct Open(Child);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Ended already when the test went well.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// Ends the session; its last command must still have been governed and recorded.
-fn close(scratch: &Scratch, mut child: Child) {
+fn close(scratch: &Scratch, mut open: Open) {
+    let child = &mut open.0;
     std::fs::write(scratch.at("done"), "").expect("a file can be written");
-    assert!(wait(&mut child, DEADLINE).success());
+    assert!(wait(child, DEADLINE).success());
     let mut out = String::new();
     child
         .stdout
@@ -68,7 +80,7 @@ fn frames_that_are_no_frames_get_one_clear_error() {
         (
             b"{\"v\":1,\"type\":\"outcome\",\"outcome\":{\"event_id\":\"../x\"}}",
             "bad_request",
-            "missing field",
+            "is not an event id",
         ),
         (&[0xff, 0xfe, 0x00], "bad_request", "not a message"),
     ] {
@@ -227,8 +239,8 @@ fn a_full_disk_refuses_and_recovers() {
     // A file size limit stands in for a full disk where no small file system can be mounted: both fail the write half way.
     let scratch = with_echo();
     let mut session = scratch.session(
-        "prlimit --fsize=3000 --pid $(cat record/lock); for i in 1 2 3 4 5 6; do kubectl get pods >/dev/null 2>>err; echo $?; done
-         prlimit --fsize=unlimited --pid $(cat record/lock); kubectl get pods",
+        "prlimit --fsize=3000:unlimited --pid $(cat record/lock); for i in 1 2 3 4 5 6; do kubectl get pods >/dev/null 2>>err; echo $?; done
+         prlimit --fsize=unlimited:unlimited --pid $(cat record/lock); kubectl get pods",
     );
     let output = finish(session.stdin(Stdio::null()), &[]);
     let codes: Vec<String> = output.out().lines().map(str::to_owned).collect();
@@ -243,6 +255,40 @@ fn a_full_disk_refuses_and_recovers() {
     assert_eq!(scratch.verify().0, 0);
     let said = std::fs::read_to_string(scratch.at("err")).expect("the script wrote it");
     assert!(said.contains("the ledger cannot be written"), "{said}");
+}
+
+/// A small file system that goes away with the test; `None` where only root could mount one and we are not.
+fn small_disk(at: &std::path::Path) -> Option<Mounted> {
+    std::fs::create_dir(at).expect("a directory can be made");
+    let status = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"]).arg(at).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success()).then(|| Mounted(at.to_owned()))
+}
+
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let status = std::process::Command::new("umount").arg(&self.0).status();
+        assert!(status.is_ok_and(|status| status.success()), "{} can be unmounted", self.0.display());
+    }
+}
+
+#[test]
+fn a_small_disk_that_fills_up_refuses_and_goes_on_when_there_is_room() {
+    let scratch = with_echo();
+    let Some(_disk) = small_disk(&scratch.record()) else { return };
+    let output = scratch.run(
+        "for i in $(seq 100); do kubectl get pods >>ran 2>>err; code=$?; [ $code = 0 ] || break; done; echo $code
+         kubectl get pods 2>/dev/null; echo $?; : >record/reeved.log; : >record/events.ndjson; kubectl get pods; echo $?",
+    );
+    assert_eq!(output.out(), "69\n69\nran\n0\n", "{}", output.err());
+    let said = std::fs::read_to_string(scratch.at("err")).expect("the script wrote it");
+    assert!(said.contains("No space left on device"), "{said}");
+    let ran = std::fs::read_to_string(scratch.at("ran")).expect("some ran");
+    let (code, findings) = scratch.verify();
+    assert_eq!(findings["allowed"].as_u64(), Some(ran.lines().count() as u64 + 1), "what ran is what is recorded");
+    // Whether the seal still found room is not the point; that the chain holds is.
+    assert!(matches!(code, 0 | 4), "{findings}");
 }
 
 #[test]

@@ -208,7 +208,10 @@ impl fmt::Display for Effect {
 impl Resource {
     /// A resource without a subresource.
     pub fn kind(kind: impl Into<String>) -> Self {
-        Resource { kind: kind.into(), subresource: None }
+        Resource {
+            kind: kind.into(),
+            subresource: None,
+        }
     }
 }
 
@@ -224,7 +227,13 @@ impl fmt::Display for Resource {
 impl Operation {
     /// An operation with nothing but an effect and a verb.
     pub fn new(effect: Effect, verb: impl Into<String>) -> Self {
-        Operation { effect, verb: verb.into(), resource: None, name: None, scope: Scope::default() }
+        Operation {
+            effect,
+            verb: verb.into(),
+            resource: None,
+            name: None,
+            scope: Scope::default(),
+        }
     }
 }
 
@@ -247,7 +256,10 @@ impl Invocation {
 
     /// Adds a hazard, once per kind and reason.
     pub fn add_hazard(&mut self, hazard: Hazard, because: impl Into<String>) {
-        let fact = HazardFact { hazard, because: because.into() };
+        let fact = HazardFact {
+            hazard,
+            because: because.into(),
+        };
         if !self.hazards.contains(&fact) {
             self.hazards.push(fact);
         }

@@ -17,7 +17,9 @@ pub mod tool;
 pub mod unreadable;
 pub mod words;
 
-pub use invocation::{Effect, FileUse, Hazard, HazardFact, Invocation, Namespace, Operation, Resource, Scope};
+pub use invocation::{
+    Effect, FileUse, Hazard, HazardFact, Invocation, Namespace, Operation, Resource, Scope,
+};
 pub use tool::Tool;
 pub use unreadable::Unreadable;
 
@@ -37,7 +39,10 @@ pub struct Surroundings {
 impl Surroundings {
     /// The value of an environment variable; a variable set to the empty string counts as not set.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.environment
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 }
 

@@ -23,12 +23,22 @@ impl Unreadable {
     pub fn at(position: usize, word: &str, problem: &str) -> Self {
         let word = shorten(word);
         let problem = format!("`{word}`: {problem}");
-        Unreadable { word, position: Some(position), problem, hint: None }
+        Unreadable {
+            word,
+            position: Some(position),
+            problem,
+            hint: None,
+        }
     }
 
     /// Something is missing at the end of the command line.
     pub fn missing(problem: &str) -> Self {
-        Unreadable { word: String::new(), position: None, problem: problem.to_owned(), hint: None }
+        Unreadable {
+            word: String::new(),
+            position: None,
+            problem: problem.to_owned(),
+            hint: None,
+        }
     }
 
     /// Adds what the caller could type instead.
@@ -40,11 +50,16 @@ impl Unreadable {
 }
 
 fn shorten(word: &str) -> String {
-    let clean: String = word.chars().take(200).map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect();
+    let clean: String = word
+        .chars()
+        .take(200)
+        .map(|c| if is_deceptive(c) { '\u{fffd}' } else { c })
+        .collect();
     clean
 }
 
 /// Control characters and bidirectional overrides hide what a person or a terminal would read.
 pub fn is_deceptive(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
