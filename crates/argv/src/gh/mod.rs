@@ -1,11 +1,105 @@
-//! gh.
+//! gh: cobra's and pflag's rules over tables generated from gh's own help, then what each command does.
+//!
+//! - [`table`]: the commands, their aliases and flags (`data/gh_commands.tsv`, made by `scripts/gh_tables.py`).
+//! - [`args`]: finds the command and reads the flags as cobra would.
+//! - [`effects`]: what each command does, reviewed by hand.
+//! - [`api`], [`graphql`], [`jq`]: `gh api` down to method and path, documents down to their operations, filters down to
+//!   whether they can see the environment.
+//!
+//! User aliases and extensions are not known here, so a command that is not built in is unreadable.
 
-use crate::{Invocation, Surroundings, Unreadable};
+mod api;
+mod args;
+mod effects;
+mod graphql;
+mod jq;
+mod scope;
+mod table;
+
+use crate::unreadable::is_deceptive;
+use crate::{Effect, FileUse, Hazard, Invocation, Operation, Resource, Surroundings, Tool, Unreadable};
+use args::Line;
 
 /// Reads `words`, the words after `gh`.
 ///
 /// # Errors
 /// [`Unreadable`] when a word is not understood.
-pub fn parse(words: &[String], _around: &Surroundings) -> Result<Invocation, Unreadable> {
-    Err(Unreadable::at(0, words.first().map_or("", String::as_str), "is not understood"))
+pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unreadable> {
+    let Some(line) = args::read(words)? else {
+        return Ok(Invocation::help(Tool::Gh));
+    };
+    if line.path == "api" {
+        return api::invocation(&line, around);
+    }
+    let (noun, verb) = line.path.split_once(' ').unwrap_or((line.path, ""));
+    if line.path == "status" {
+        return finish(&line, Operation::new(Effect::Read, "status"), around);
+    }
+    if verb.is_empty() && !matches!(noun, "browse" | "completion" | "version") {
+        // A group alone prints its help.
+        return Ok(Invocation::help(Tool::Gh));
+    }
+    let effect = effects::effect(&line);
+    let mut operation = Operation::new(effect, line.path);
+    operation.resource = Some(Resource::kind(noun));
+    operation.name = line.positionals.first().cloned();
+    finish(&line, operation, around)
 }
+
+/// Scope, hazards and files of a command that is not `api`.
+fn finish(
+    line: &Line<'_>,
+    mut operation: Operation,
+    around: &Surroundings,
+) -> Result<Invocation, Unreadable> {
+    for (position, word) in line.positionals.iter().enumerate() {
+        if word.chars().any(is_deceptive) {
+            return Err(Unreadable::at(
+                position,
+                word,
+                "has characters that hide what it says",
+            ));
+        }
+    }
+    let redirect = scope::of(line, around, &mut operation.scope)?;
+    let mut invocation = Invocation::simple(Tool::Gh, line.path, operation);
+    if let Some(because) = redirect {
+        invocation.add_hazard(Hazard::RedirectsEndpoint, because);
+    }
+    effects::hazards(line, &mut invocation);
+    common(line, &mut invocation);
+    Ok(invocation)
+}
+
+/// What the same flag means on every command.
+fn common(line: &Line<'_>, invocation: &mut Invocation) {
+    if line.values("jq").any(jq::sees_environment) {
+        invocation.add_hazard(Hazard::RevealsCredentials, "`--jq` can print the environment");
+    }
+    if line.is_set("web") {
+        invocation.add_hazard(Hazard::RunsLocalCode, "`--web` starts a browser");
+    }
+    if line.is_set("editor") {
+        invocation.add_hazard(Hazard::RunsLocalCode, "`--editor` starts an editor");
+    }
+    if line.is_set("admin") {
+        invocation.add_hazard(Hazard::SkipsChecks, "`--admin` overrides branch protection");
+    }
+    for flag in ["body-file", "notes-file", "env-file", "recover"] {
+        for path in line.values(flag) {
+            reads(invocation, path, &format!("`--{flag}` reads a local file"));
+        }
+    }
+}
+
+/// Notes a file that is read.
+fn reads(invocation: &mut Invocation, path: &str, because: &str) {
+    invocation.add_hazard(Hazard::ReadsFiles, because);
+    invocation.files.push(FileUse {
+        path: path.to_owned(),
+        writes: false,
+    });
+}
+
+#[cfg(test)]
+mod tests;
