@@ -30,14 +30,36 @@ pub(crate) fn parse(document: &str, text: &str) -> Result<Node, Fault> {
     let options = LoaderOptions::default()
         .error_on_duplicate_keys(true)
         .toplevel_mapping();
-    parse_yaml_with_options(0, text, options).map_err(|error| {
+    let root = parse_yaml_with_options(0, text, options).map_err(|error| {
         let (marker, message) = describe(&error);
         fault(
             marker.map_or(1, |m| m.line()),
             marker.map_or(1, |m| m.column()),
             message,
         )
-    })
+    })?;
+    match unread(&root, text) {
+        Some(line) => Err(fault(
+            line,
+            1,
+            "stands behind the end of the document, so it would not be read; one file is one document, and its \
+             keys are all indented alike"
+                .to_owned(),
+        )),
+        None => Ok(root),
+    }
+}
+
+/// The line of the first thing that the parser left unread: it stops at the end of the first document (`---`, a line
+/// that is indented less, anything behind a closing brace). A deny rule may stand there, so nothing may.
+fn unread(root: &Node, text: &str) -> Option<usize> {
+    let end = root.span().end()?;
+    let rest: String = text.chars().skip(end.character()).collect();
+    // A mapping in braces ends *at* its brace.
+    let rest = rest.strip_prefix('}').unwrap_or(&rest);
+    rest.lines()
+        .position(|line| !matches!(line.trim_start().chars().next(), None | Some('#')))
+        .map(|behind| end.line().saturating_add(behind))
 }
 
 fn describe(error: &LoadError) -> (Option<Marker>, String) {

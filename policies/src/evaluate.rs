@@ -3,6 +3,7 @@
 //! Every operation must be covered by an allow rule that matches it and reaches its effect, and the rules that cover
 //! it must together accept every hazard of the command.
 
+use crate::document::clip;
 use crate::governance::Governance;
 use crate::nearest;
 use crate::ours::Otherwise;
@@ -12,7 +13,7 @@ use argv::{HazardFact, Invocation, Operation, Tool, Unreadable};
 
 /// What the rules say of one operation.
 enum Finding<'g> {
-    Covered(&'g Rule),
+    Covered(Vec<&'g Rule>),
     Escalated(&'g Rule),
     Denied(&'g Rule),
     Uncovered(Reason, String),
@@ -45,8 +46,13 @@ impl Governance {
                 Finding::Denied(rule) => return Verdict::Deny(denied(rule, operation)),
                 Finding::Escalated(rule) => escalated = escalated.or(Some((rule, operation))),
                 Finding::Uncovered(reason, message) => uncovered = uncovered.or(Some((reason, message))),
-                Finding::Covered(rule) if !covering.contains(&rule.id) => covering.push(rule.id.clone()),
-                Finding::Covered(_) => {}
+                Finding::Covered(rules) => {
+                    for rule in rules {
+                        if !covering.contains(&rule.id) {
+                            covering.push(rule.id.clone());
+                        }
+                    }
+                }
             }
         }
         match (uncovered, escalated) {
@@ -86,33 +92,62 @@ impl Governance {
         if let Some(rule) = speaking(Action::Deny).next() {
             return Finding::Denied(rule);
         }
+        let mut escalating = speaking(Action::Escalate);
+        match self.covering(invocation, operation) {
+            Ok(rules) => match escalating.next() {
+                Some(rule) => Finding::Escalated(rule),
+                None => Finding::Covered(rules),
+            },
+            Err((reason, message)) => {
+                match escalating.find(|rule| rule.matches_certainly(invocation, operation)) {
+                    Some(rule) => Finding::Escalated(rule),
+                    None => Finding::Uncovered(reason, message),
+                }
+            }
+        }
+    }
+
+    /// The allow rules that `operation` needs: the first that matches, and those that accept the hazards.
+    fn covering(
+        &self,
+        invocation: &Invocation,
+        operation: &Operation,
+    ) -> Result<Vec<&Rule>, (Reason, String)> {
         let mut matching: Vec<&Rule> = Vec::new();
         let mut out_of_reach = None;
-        for rule in speaking(Action::Allow) {
+        for rule in &self.rules {
+            if rule.action != Action::Allow || !rule.matches(invocation, operation) {
+                continue;
+            }
             if rule.reaches(self.level(), operation) {
                 matching.push(rule);
             } else {
                 out_of_reach = out_of_reach.or(Some(rule));
             }
         }
-        let Some(first) = matching.first() else {
-            return match out_of_reach {
-                Some(rule) => Finding::Uncovered(Reason::AboveCeiling, above(rule, operation, self)),
-                None => Finding::Uncovered(Reason::NoRule, no_rule(operation, self)),
-            };
+        let Some(first) = matching.first().copied() else {
+            return Err(match out_of_reach {
+                Some(rule) => (Reason::AboveCeiling, above(rule, operation, self)),
+                None => (Reason::NoRule, no_rule(operation, self)),
+            });
         };
-        if let Some(fact) = unaccepted(&matching, invocation) {
-            let message = format!(
-                "it {}, which no rule for it accepts: {}",
-                phrase(fact),
-                fact.because
-            );
-            return Finding::Uncovered(Reason::Hazard, message);
+        let mut needed = vec![first];
+        for fact in &invocation.hazards {
+            let accepts = |rule: &&Rule| rule.accept.contains(&fact.hazard);
+            match matching.iter().copied().find(accepts) {
+                Some(_) if needed.iter().any(accepts) => {}
+                Some(rule) => needed.push(rule),
+                None => {
+                    let message = format!(
+                        "it {}, which no rule for it accepts: {}",
+                        phrase(fact),
+                        fact.because
+                    );
+                    return Err((Reason::Hazard, message));
+                }
+            }
         }
-        match speaking(Action::Escalate).next() {
-            Some(rule) => Finding::Escalated(rule),
-            None => Finding::Covered(first),
-        }
+        Ok(needed)
     }
 
     /// What to say of a command line that was not understood: it is not allowed, at any level.
@@ -131,12 +166,12 @@ impl Governance {
     }
 }
 
-/// The first hazard that none of the rules accepts.
-pub(crate) fn unaccepted<'i>(rules: &[&Rule], invocation: &'i Invocation) -> Option<&'i HazardFact> {
+/// The first hazard that the rule does not accept.
+pub(crate) fn unaccepted<'i>(rule: &Rule, invocation: &'i Invocation) -> Option<&'i HazardFact> {
     invocation
         .hazards
         .iter()
-        .find(|fact| !rules.iter().any(|rule| rule.accept.contains(&fact.hazard)))
+        .find(|fact| !rule.accept.contains(&fact.hazard))
 }
 
 fn denied(rule: &Rule, operation: &Operation) -> Denial {
@@ -177,10 +212,10 @@ pub(crate) fn describe(operation: &Operation) -> String {
     if let Some(resource) = &operation.resource
         && resource.kind != "*"
     {
-        text.push_str(&format!(" on {resource}"));
+        text.push_str(&format!(" on {}", clip(&resource.to_string())));
     }
     if let argv::Namespace::Named(namespace) = &operation.scope.namespace {
-        text.push_str(&format!(" in namespace {namespace}"));
+        text.push_str(&format!(" in namespace {}", clip(namespace)));
     }
     text
 }

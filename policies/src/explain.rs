@@ -69,7 +69,7 @@ impl Governance {
                     self.level()
                 ),
             ),
-            None => match unaccepted(&[rule], invocation) {
+            None => match unaccepted(rule, invocation) {
                 Some(fact) => (false, format!("does not accept {}", fact.hazard)),
                 None => (true, "every facet fits".to_owned()),
             },

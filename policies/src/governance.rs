@@ -70,8 +70,7 @@ impl Governance {
         let mut layers = Vec::new();
         let mut next = Some(name);
         while let Some(name) = next.take() {
-            let expected = layers.is_empty().then_some((level, track));
-            let Some(layer) = loading.layer(name, expected) else {
+            let Some(layer) = loading.layer(name) else {
                 break;
             };
             next = layer.extends.clone();
@@ -99,15 +98,15 @@ impl Governance {
                 message: error.to_string(),
             }])
         })?;
-        if governance.snapshot == SNAPSHOT {
-            Ok(governance)
-        } else {
+        if governance.snapshot != SNAPSHOT {
             let message = format!(
                 "version {} is not known here; this program reads {SNAPSHOT}",
                 governance.snapshot
             );
-            Err(Faults::whole("policy snapshot", message))
+            return Err(Faults::whole("policy snapshot", message));
         }
+        Governance::document_name(governance.level, governance.track.as_ref())?;
+        Ok(governance)
     }
 
     /// SHA-256 over the snapshot, hex.
@@ -129,6 +128,16 @@ impl Governance {
     }
 }
 
+/// The level and track that a document's name promises; `None` for names of the site's own.
+fn promised(name: &str) -> Option<(Level, Option<Track>)> {
+    let rest = name.strip_prefix("governance-")?.strip_suffix(".yaml")?;
+    match rest.split_once('-') {
+        Some(("L4", track)) => Some((Level::L4, Some(track.parse().ok()?))),
+        Some(_) => None,
+        None => Some((rest.parse().ok()?, None)),
+    }
+}
+
 struct Loading<'a> {
     level: Level,
     documents: &'a dyn Documents,
@@ -137,7 +146,7 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    fn layer(&mut self, name: String, expected: Option<(Level, Option<&Track>)>) -> Option<Document> {
+    fn layer(&mut self, name: String) -> Option<Document> {
         if self.names.contains(&name) {
             return self.whole(
                 &name,
@@ -163,6 +172,14 @@ impl Loading<'_> {
                 "is not a file name; a layer stands in the same directory".to_owned(),
             );
         }
+        let promised = promised(&name);
+        if let Some((level, _)) = promised.as_ref().filter(|(level, _)| *level > self.level) {
+            let message = format!(
+                "is for {level}; {} may only extend what is not above it",
+                self.level
+            );
+            return self.whole(&name, message);
+        }
         let text = match self.documents.document(&name) {
             Ok(Some(text)) => text,
             Ok(None) => return self.whole(&name, "is missing".to_owned()),
@@ -180,8 +197,10 @@ impl Loading<'_> {
         let layer = if original::is_original(&root) {
             original::read(&mut reader, &root, self.level)
         } else {
-            ours::read(&mut reader, &root, self.level, expected)
+            let promised = promised.as_ref().map(|(level, track)| (*level, track.as_ref()));
+            ours::read(&mut reader, &root, self.level, promised)
         };
+        reader.faults.sort_by_key(|fault| (fault.line, fault.column));
         self.faults.append(&mut reader.faults);
         layer
     }

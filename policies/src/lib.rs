@@ -12,6 +12,7 @@ mod explain;
 mod faults;
 mod governance;
 mod level;
+mod names;
 mod nearest;
 mod original;
 mod ours;

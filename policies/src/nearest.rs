@@ -1,22 +1,39 @@
-//! What *is* allowed near a refused command: candidates are asked of the judge itself, so a suggestion always holds.
+//! What *is* allowed near a refused command: candidates are read by the parser and asked of the judge itself, so a
+//! suggestion always holds.
 
 use crate::governance::Governance;
+use crate::names;
 use crate::rule::{Action, Facet};
 use crate::verdict::Verdict;
-use argv::{Effect, Invocation, Namespace, Operation, Resource, Tool};
+use argv::{Effect, Invocation, Namespace, Operation, Tool};
 
 /// The most suggestions.
 const MOST: usize = 3;
+/// The most words in a list of what a tool may do.
+const MOST_WORDS: usize = 12;
+/// The longest suggestion, in bytes: a name that was typed may be of any length.
+const LONGEST: usize = 200;
 
 /// Up to three command lines or lists of verbs that may run instead.
 pub(crate) fn to(governance: &Governance, refused: &Invocation) -> Vec<String> {
-    let mut found: Vec<String> = candidates(refused)
-        .into_iter()
-        .filter(|(_, invocation)| matches!(governance.judge(invocation), Verdict::Allow(_)))
-        .map(|(text, _)| text)
-        .collect();
-    found.extend(of_tool(governance, refused.tool));
-    found.truncate(MOST);
+    let mut found: Vec<String> = without_hazards(governance, refused).into_iter().collect();
+    for operation in refused.operations.iter().take(MOST) {
+        for words in reads(refused, operation) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let text = format!("{} {}", refused.tool, words.join(" "));
+            if found.len() < MOST
+                && text.len() <= LONGEST
+                && !found.contains(&text)
+                && names::parse(refused.tool, &words)
+                    .is_ok_and(|read| matches!(governance.judge(&read), Verdict::Allow(_)))
+            {
+                found.push(text);
+            }
+        }
+    }
+    if found.len() < MOST {
+        found.extend(of_tool(governance, refused.tool));
+    }
     found
 }
 
@@ -24,109 +41,110 @@ pub(crate) fn to(governance: &Governance, refused: &Invocation) -> Vec<String> {
 pub(crate) fn of_tool(governance: &Governance, tool: Tool) -> Vec<String> {
     let mut words: Vec<&str> = Vec::new();
     let allows = governance.rules.iter().filter(|rule| {
-        rule.action == Action::Allow && (rule.facets.tool.is_empty() || rule.facets.tool.contains(&tool))
+        rule.action == Action::Allow
+            && rule.facets.effect != [Effect::Local]
+            && (rule.facets.tool.is_empty() || rule.facets.tool.contains(&tool))
     });
     for rule in allows {
-        let verbs = rule
-            .facets
-            .patterns(Facet::Verb)
-            .iter()
-            .chain(rule.facets.patterns(Facet::Command));
-        for pattern in verbs {
-            if !pattern.is_everything() && !words.contains(&pattern.as_str()) {
-                words.push(pattern.as_str());
+        let named = [Facet::Verb, Facet::Command]
+            .into_iter()
+            .flat_map(|facet| rule.facets.patterns(facet))
+            .map(|pattern| pattern.as_str())
+            .filter(|word| !word.starts_with(['*', '/']) && !word.contains(" --"));
+        for word in named.chain(
+            rule.facets
+                .words
+                .is_empty()
+                .then_some("everything that only reads"),
+        ) {
+            if !words.contains(&word) {
+                words.push(word);
             }
         }
-        if rule.facets.words.is_empty() && !words.contains(&"everything that only reads") {
-            words.push("everything that only reads");
-        }
     }
-    let shown: Vec<&str> = words.iter().copied().take(12).collect();
-    if shown.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("{tool}: {}", shown.join(", "))]
+    // Help and version are said last: they are no way to get anything done.
+    words.sort_by_key(|word| matches!(*word, "help" | "version"));
+    if words.is_empty() {
+        return Vec::new();
     }
+    let more = if words.len() > MOST_WORDS { ", …" } else { "" };
+    words.truncate(MOST_WORDS);
+    vec![format!("{tool}: {}{more}", words.join(", "))]
 }
 
-fn candidates(refused: &Invocation) -> Vec<(String, Invocation)> {
-    let mut found = Vec::new();
-    if !refused.hazards.is_empty()
-        && refused
-            .operations
-            .iter()
-            .all(|operation| operation.effect <= Effect::Read)
-    {
-        let mut plain = refused.clone();
-        plain.hazards.clear();
-        let kinds: Vec<&str> = refused.hazards.iter().map(|fact| fact.because.as_str()).collect();
-        found.push((format!("the same without this: {}", kinds.join("; ")), plain));
+/// The same command without what makes it dangerous.
+fn without_hazards(governance: &Governance, refused: &Invocation) -> Option<String> {
+    let mut plain = refused.clone();
+    plain.hazards.clear();
+    if refused.hazards.is_empty() || !matches!(governance.judge(&plain), Verdict::Allow(_)) {
+        return None;
     }
-    let Some(operation) = refused.operations.first() else {
-        return found;
-    };
+    let reasons: Vec<&str> = refused
+        .hazards
+        .iter()
+        .take(MOST)
+        .map(|fact| fact.because.as_str())
+        .collect();
+    let more = if refused.hazards.len() > MOST { "; …" } else { "" };
+    Some(format!("the same without this: {}{more}", reasons.join("; ")))
+}
+
+/// Command lines that would look at what the operation is about.
+fn reads(refused: &Invocation, operation: &Operation) -> Vec<Vec<String>> {
     match refused.tool {
-        Tool::Kubectl => {
-            for verb in ["get", "describe"] {
-                found.extend(kubectl(verb, operation));
-            }
-        }
-        Tool::Aws => {
-            if let Some(service) = refused
-                .command
-                .split(' ')
-                .next()
-                .filter(|_| refused.command.contains(' '))
-            {
-                let command = format!("{service} describe-something");
-                found.push((
-                    format!("aws {service} describe-… and list-…"),
-                    reading(refused.tool, command, operation),
-                ));
-            }
-        }
-        Tool::Gh => {
-            if let Some(noun) = refused
-                .command
-                .split(' ')
-                .next()
-                .filter(|_| refused.command.contains(' '))
-            {
-                for verb in ["view", "list"] {
-                    let command = format!("{noun} {verb}");
-                    found.push((format!("gh {command}"), reading(refused.tool, command, operation)));
-                }
-            }
-        }
+        Tool::Kubectl => ["get", "describe"]
+            .into_iter()
+            .filter_map(|verb| kubectl(verb, operation))
+            .collect(),
+        Tool::Aws => aws(&refused.command),
+        Tool::Gh => match refused.command.split_once(' ') {
+            Some((noun, _)) => ["view", "list", "status"]
+                .into_iter()
+                .map(|verb| vec![noun.to_owned(), verb.to_owned()])
+                .collect(),
+            None => Vec::new(),
+        },
     }
-    found
 }
 
-fn kubectl(verb: &str, operation: &Operation) -> Option<(String, Invocation)> {
+fn kubectl(verb: &str, operation: &Operation) -> Option<Vec<String>> {
     let kind = operation
         .resource
         .as_ref()
         .map(|resource| resource.kind.as_str())
         .filter(|kind| *kind != "*")?;
-    let mut text = format!("kubectl {verb} {kind}");
-    if let Some(name) = &operation.name {
-        text.push_str(&format!(" {name}"));
+    let mut words = vec![verb.to_owned(), kind.to_owned()];
+    words.extend(operation.name.clone());
+    let scope = &operation.scope;
+    match &scope.namespace {
+        Namespace::Named(namespace) => words.extend(["-n".to_owned(), namespace.clone()]),
+        Namespace::All if operation.name.is_none() => words.push("-A".to_owned()),
+        Namespace::All | Namespace::Ambient | Namespace::Cluster => {}
     }
-    match &operation.scope.namespace {
-        Namespace::Named(namespace) => text.push_str(&format!(" -n {namespace}")),
-        Namespace::All => text.push_str(" -A"),
-        Namespace::Ambient | Namespace::Cluster => {}
+    if let Some(context) = &scope.context {
+        words.extend(["--context".to_owned(), context.clone()]);
     }
-    let mut read = Operation::new(Effect::Read, verb);
-    read.resource = Some(Resource::kind(kind));
-    read.name.clone_from(&operation.name);
-    read.scope.clone_from(&operation.scope);
-    Some((text, Invocation::simple(Tool::Kubectl, verb, read)))
+    Some(words)
 }
 
-fn reading(tool: Tool, command: String, operation: &Operation) -> Invocation {
-    let mut read = Operation::new(Effect::Read, command.clone());
-    read.resource.clone_from(&operation.resource);
-    read.scope.clone_from(&operation.scope);
-    Invocation::simple(tool, command, read)
+/// `ec2 terminate-instances` → `ec2 describe-instances`; `secretsmanager get-secret-value` → `… describe-secret`. Most of
+/// these do not exist; the parser knows which do.
+fn aws(command: &str) -> Vec<Vec<String>> {
+    let Some((service, operation)) = command.split_once(' ') else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let mut noun = operation.split_once('-').map_or("", |(_, noun)| noun);
+    while !noun.is_empty() {
+        for verb in ["describe", "list", "get"] {
+            for ending in ["", "s"] {
+                let candidate = format!("{verb}-{noun}{ending}");
+                if candidate != operation {
+                    found.push(vec![service.to_owned(), candidate]);
+                }
+            }
+        }
+        noun = noun.rsplit_once('-').map_or("", |(shorter, _)| shorter);
+    }
+    found
 }

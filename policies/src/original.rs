@@ -11,11 +11,13 @@
 //!
 //! An entry is a command, then what it is done to: `"get pods"` is the verb `get` on the resource `pods`, however the
 //! command line is spelled, and nothing that merely begins that way. `"logs "` is the verb on anything. An aws
-//! operation that ends with `-` stands for all that begin so. An entry names its effect: `"apply "` allows applying. No
-//! entry accepts a hazard.
+//! operation that ends with `-` stands for all that begin so. The ceiling of the file's level holds: below L4, entries
+//! allow what reads, and at L3 `"pr create"` besides. At L4 an entry names its effect: `"apply "` allows applying. No
+//! entry accepts a hazard. The level is the one in the file's name.
 
 use crate::document::{Reader, clip, line};
 use crate::level::Level;
+use crate::names;
 use crate::ours::{Document, Otherwise};
 use crate::pattern::Pattern;
 use crate::rule::{Action, Facet, Facets, Rule};
@@ -48,11 +50,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
         .get_node("command_allowlist")
         .filter(|node| !is_empty(node))
     {
-        for (entry, span) in reader.words(node, "command_allowlist") {
-            let (first, rest) = entry.split_once(' ').unwrap_or((entry, ""));
+        for (line, span) in reader.words(node, "command_allowlist") {
+            let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
             // Other programs are not governed here, so their entries say nothing.
             if let Some(tool) = Tool::named(first) {
-                rules.extend(self::entry(reader, tool, rest, span));
+                add(&mut rules, entry(reader, tool, rest, span, level));
             }
         }
     }
@@ -60,7 +62,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
         .get_node("wrapper_allowlist")
         .filter(|node| !is_empty(node))
     {
-        let names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
+        let mut names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
+        // Files for databases have this list too. It is not governed here, so its entries allow nothing.
+        names.push("psql");
         if let Some(tools) = reader.mapping(node, "wrapper_allowlist", &names) {
             for (name, list) in tools.iter() {
                 let Some(tool) = Tool::named(name.as_str()) else {
@@ -70,7 +74,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
                     continue;
                 }
                 for (text, span) in reader.words(list, "an entry") {
-                    rules.extend(entry(reader, tool, text, span));
+                    add(&mut rules, entry(reader, tool, text, span, level));
                 }
             }
         }
@@ -80,6 +84,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
         otherwise: Some(otherwise),
         rules,
     })
+}
+
+/// Entries may repeat each other.
+fn add(rules: &mut Vec<Rule>, rule: Option<Rule>) {
+    rules.extend(rule.filter(|new| rules.iter().all(|rule| rule.id != new.id)));
 }
 
 /// An empty list allows nothing, which this format has always been allowed to say.
@@ -132,7 +141,7 @@ fn help() -> Rule {
     }
 }
 
-fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span) -> Option<Rule> {
+fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span, level: Level) -> Option<Rule> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (command, object) = match tool {
         Tool::Kubectl => split_kubectl(&words),
@@ -144,12 +153,6 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span) -> Option
     };
     if command.is_empty() {
         return faulty(reader, "is empty, so it would allow everything or nothing");
-    }
-    if object.len() > 1 {
-        return faulty(
-            reader,
-            "has more than a verb and a resource; use our own format to say more",
-        );
     }
     if words.iter().any(|word| word.starts_with('-')) {
         return faulty(
@@ -163,25 +166,28 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span) -> Option
     {
         return faulty(reader, "has a wildcard; this format has none");
     }
-    let mut command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-    match (tool, command.len(), command.last_mut()) {
-        (Tool::Aws, _, Some(last)) if last.ends_with('-') => last.push('*'),
-        (Tool::Aws | Tool::Gh, 1, _) => command.push("*".to_owned()), // a service or noun, with anything
-        _ => {}
+    if object.len() > 1 {
+        return faulty(
+            reader,
+            "has more than a verb and a resource; use our own format to say more",
+        );
     }
     let mut facets = Facets {
         tool: vec![tool],
-        effect: effects(tool, &words),
+        effect: effects(tool, &words, level),
         ..Facets::default()
     };
-    let command = command.join(" ");
-    match Pattern::new(&command) {
-        Ok(pattern) => facets.words.push((Facet::Command, vec![pattern])),
+    let commands: Result<Vec<Pattern>, _> = commands(tool, command.join(" "))
+        .iter()
+        .map(|command| Pattern::of_words(command))
+        .collect();
+    match commands {
+        Ok(patterns) => facets.words.push((Facet::Command, patterns)),
         Err(error) => return faulty(reader, &error.to_string()),
     }
     if let Some(resource) = object.first() {
-        let kinds = spellings(resource);
-        let patterns = kinds.iter().filter_map(|kind| Pattern::new(kind).ok()).collect();
+        let kinds = resource.split(',').flat_map(spellings);
+        let patterns = kinds.filter_map(|kind| Pattern::new(&kind).ok()).collect();
         facets.words.push((Facet::Resource, patterns));
     }
     Some(Rule {
@@ -193,6 +199,19 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span) -> Option
         reason: String::new(),
         source: format!("{}:{}", reader.document, line(span)),
     })
+}
+
+/// The commands that an entry's words stand for. A group, service or noun alone stands for all that is in it.
+fn commands(tool: Tool, command: String) -> Vec<String> {
+    let alone = !command.contains(' ');
+    match tool {
+        Tool::Aws if command.ends_with('-') => vec![format!("{command}*")],
+        Tool::Aws | Tool::Gh if alone => vec![format!("{command} *"), format!("{command} * *")],
+        Tool::Kubectl if alone && GROUPS.contains(&command.as_str()) => {
+            vec![format!("{command} *"), command]
+        }
+        Tool::Kubectl | Tool::Aws | Tool::Gh => vec![command],
+    }
 }
 
 /// kubectl's commands that have a second word of their own.
@@ -269,21 +288,21 @@ fn split_kubectl<'w>(words: &'w [&'w str]) -> (Vec<&'w str>, &'w [&'w str]) {
 
 /// A resource as the entry spells it, and as the parser calls it: plural, with the group if it has one.
 fn spellings(resource: &str) -> Vec<String> {
-    let line: Vec<std::ffi::OsString> = ["get", resource].iter().map(Into::into).collect();
-    let canonical = argv::parse(Tool::Kubectl, &line, &argv::Surroundings::default())
-        .ok()
-        .and_then(|invocation| {
-            invocation
-                .operations
-                .first()
-                .and_then(|operation| operation.resource.clone())
-        })
-        .map(|resource| resource.kind);
-    canonical.into_iter().chain([resource.to_owned()]).collect()
+    let mut kinds = names::kinds(resource);
+    if kinds.iter().all(|kind| kind != resource) {
+        kinds.push(resource.to_owned());
+    }
+    kinds
 }
 
-/// An entry allows what it names, and for what only reads nothing more.
-fn effects(tool: Tool, words: &[&str]) -> Vec<Effect> {
+/// The effects that an entry names; none leaves it to the level's ceiling. Below L4 only the proposal is named; at L4
+/// an entry allows what it names, and for what only reads nothing more.
+fn effects(tool: Tool, words: &[&str], level: Level) -> Vec<Effect> {
+    match level {
+        Level::L3 if tool == Tool::Gh && words == ["pr", "create"] => return vec![Effect::Write],
+        Level::L1 | Level::L2 | Level::L3 => return Vec::new(),
+        Level::L4 => {}
+    }
     let reads = |word: &str| {
         [
             "describe", "get", "list", "view", "status", "history", "logs", "top", "diff", "explain",

@@ -2,6 +2,7 @@
 
 use crate::document::{Reader, clip, line};
 use crate::level::{Level, Track};
+use crate::names;
 use crate::pattern::Pattern;
 use crate::rule::{Action, Facet, Facets, Rule};
 use argv::{Effect, Hazard, Tool};
@@ -121,17 +122,23 @@ fn rule(reader: &mut Reader<'_>, node: &Node, level: Level) -> Option<Rule> {
     .into_iter()
     .filter_map(|(key, action)| mapping.get_node(key).map(|node| (key, action, node)));
     let (Some((key, action, body)), None) = (actions.next(), actions.next()) else {
-        reader.fault(node.span(), "a rule has exactly one of allow, deny and escalate");
+        reader.fault(
+            begin(node, mapping),
+            "a rule has exactly one of allow, deny and escalate",
+        );
         return None;
     };
     let facets = facets(reader, body, key, action)?;
+    check_scopes(reader, body, &facets);
     let accept = mapping
         .get_node("accept")
         .map(|node| hazards(reader, node))
         .unwrap_or_default();
-    let unless = mapping
-        .get_node("unless")
-        .and_then(|node| self::facets(reader, node, "unless", Action::Allow));
+    let unless = mapping.get_node("unless").and_then(|node| {
+        let unless = self::facets(reader, node, "unless", Action::Allow)?;
+        check_scopes(reader, node, &unless);
+        Some(unless)
+    });
     if let Some(node) = mapping.get_node("accept").filter(|_| action != Action::Allow) {
         reader.fault(
             node.span(),
@@ -162,25 +169,51 @@ fn rule(reader: &mut Reader<'_>, node: &Node, level: Level) -> Option<Rule> {
     })
 }
 
-/// An allow rule that names only verbs which change things, at a level whose ceiling is below, can never allow.
+/// An allow rule without `effect` that names what changes things does not allow it: that is above every level's ceiling.
 fn check_reach(reader: &mut Reader<'_>, body: &Node, facets: &Facets, level: Level) {
-    let names_only_changes = |facets: &Facets| {
-        let verbs = facets
-            .patterns(Facet::Verb)
-            .iter()
-            .chain(facets.patterns(Facet::Command));
-        let mut some = false;
-        let all = verbs
-            .map(Pattern::as_str)
-            .inspect(|_| some = true)
-            .all(|verb| CHANGES.contains(&verb));
-        all && some && facets.tool == [Tool::Kubectl]
+    let [tool] = facets.tool.as_slice() else {
+        return;
     };
-    if facets.effect.is_empty() && names_only_changes(facets) {
-        reader.fault(
-            body.span(),
-            format!("this rule can allow nothing: what it names changes things, which is above the ceiling of {level} ({}); name the effect too, as in `effect: write`", level.ceiling()),
-        );
+    if !facets.effect.is_empty() {
+        return;
+    }
+    let named = facets
+        .patterns(Facet::Verb)
+        .iter()
+        .chain(facets.patterns(Facet::Command));
+    for name in named {
+        let changes = *tool == Tool::Kubectl && CHANGES.contains(&name.as_str());
+        if changes || names::is_above(*tool, name, Level::L4.ceiling()) {
+            reader.fault(
+                body.span(),
+                format!(
+                    "`{name}` changes things, which is above the ceiling of {level} ({}), so this would not allow it; \
+                     name the effect too, as in `effect: write`",
+                    level.ceiling()
+                ),
+            );
+        }
+    }
+}
+
+/// Places belong to one tool each; a rule for other tools that names one can match nothing.
+fn check_scopes(reader: &mut Reader<'_>, body: &Node, facets: &Facets) {
+    for (facet, _) in &facets.words {
+        let Some(owner) = facet.owner() else {
+            continue;
+        };
+        if !facets.tool.is_empty() && !facets.tool.contains(&owner) {
+            let at = body
+                .as_mapping()
+                .and_then(|mapping| mapping.get_node(facet.key()));
+            reader.fault(
+                at.unwrap_or(body).span(),
+                format!(
+                    "{} is {owner}'s, so with this tool it can match nothing",
+                    facet.key()
+                ),
+            );
+        }
     }
 }
 
@@ -211,7 +244,10 @@ const CHANGES: &[&str] = &[
 
 fn id(reader: &mut Reader<'_>, node: &Node, mapping: &MarkedMappingNode) -> Option<String> {
     let Some(at) = mapping.get_node("id") else {
-        reader.fault(node.span(), "a rule needs an id, as in `id: kubectl-reads`");
+        reader.fault(
+            begin(node, mapping),
+            "a rule needs an id, as in `id: kubectl-reads`",
+        );
         return None;
     };
     let word = reader.word(at, "id")?;
@@ -230,6 +266,11 @@ fn id(reader: &mut Reader<'_>, node: &Node, mapping: &MarkedMappingNode) -> Opti
         ),
     );
     None
+}
+
+/// Where a mapping begins: at its first key. The parser's own mark of an indented one is behind that.
+fn begin<'n>(node: &'n Node, mapping: &'n MarkedMappingNode) -> &'n Span {
+    mapping.iter().next().map_or(node.span(), |(key, _)| key.span())
 }
 
 fn hazards(reader: &mut Reader<'_>, node: &Node) -> Vec<Hazard> {
@@ -256,10 +297,16 @@ fn facets(reader: &mut Reader<'_>, node: &Node, what: &str, action: Action) -> O
     }
     let tools: Vec<(Tool, &str)> = Tool::ALL.into_iter().map(|tool| (tool, tool.name())).collect();
     let mut facets = Facets::default();
+    if let Some(value) = mapping.get_node("tool") {
+        facets.tool = closed(reader, value, "a governed tool", &tools);
+    }
     for (key, value) in mapping.iter() {
         match key.as_str() {
-            "tool" => facets.tool = closed(reader, value, "a governed tool", &tools),
+            "tool" => {}
             "effect" => facets.effect = closed(reader, value, "an effect", &EFFECTS),
+            "hazard" if what == "unless" => {
+                reader.fault(key.span(), "a hazard is no exception; name what is excepted");
+            }
             "hazard" if action == Action::Allow => {
                 reader.fault(
                     key.span(),
@@ -268,10 +315,10 @@ fn facets(reader: &mut Reader<'_>, node: &Node, what: &str, action: Action) -> O
             }
             "hazard" => facets.hazard = hazards(reader, value),
             other => {
-                let Some((facet, key)) = Facet::ALL.into_iter().find(|(_, key)| *key == other) else {
+                let Some((facet, _)) = Facet::ALL.into_iter().find(|(_, key)| *key == other) else {
                     continue;
                 };
-                let patterns = patterns(reader, value, key);
+                let patterns = patterns(reader, value, facet, &facets.tool);
                 facets.words.push((facet, patterns));
             }
         }
@@ -287,14 +334,48 @@ fn closed<T: Copy>(reader: &mut Reader<'_>, node: &Node, what: &str, known: &[(T
         .collect()
 }
 
-fn patterns(reader: &mut Reader<'_>, node: &Node, key: &str) -> Vec<Pattern> {
+fn patterns(reader: &mut Reader<'_>, node: &Node, facet: Facet, tools: &[Tool]) -> Vec<Pattern> {
+    let key = facet.key();
     let words: Vec<(&str, &Span)> = reader.words(node, key);
     let mut patterns = Vec::with_capacity(words.len());
     for (word, span) in words {
-        match Pattern::new(word) {
-            Ok(pattern) => patterns.push(pattern),
+        let pattern = match facet {
+            Facet::Command | Facet::Verb => Pattern::of_words(word),
+            _ => Pattern::new(word),
+        };
+        match pattern.map_err(|error| error.to_string()).and_then(|pattern| {
+            let dead = dead(facet, &pattern, tools);
+            dead.map_or(Ok(pattern), Err)
+        }) {
+            Ok(pattern) => {
+                if facet == Facet::Resource && pattern.is_exact() && may_be(tools, Tool::Kubectl) {
+                    // Rules may spell a resource as command lines do; judged is what the parser calls it.
+                    let kinds = names::kinds(word).into_iter().filter(|kind| kind != word);
+                    patterns.extend(kinds.filter_map(|kind| Pattern::new(&kind).ok()));
+                }
+                patterns.push(pattern);
+            }
             Err(error) => reader.fault(span, format!("{key} `{}` {error}", clip(word))),
         }
     }
     patterns
+}
+
+fn may_be(tools: &[Tool], tool: Tool) -> bool {
+    tools.is_empty() || tools.contains(&tool)
+}
+
+/// Why a pattern can match nothing of any of the rule's tools; `None` when it can for one, or that cannot be known.
+fn dead(facet: Facet, pattern: &Pattern, tools: &[Tool]) -> Option<String> {
+    let check = |tool: Tool| match (facet, tool) {
+        (Facet::Command, _) => names::command(tool, pattern),
+        (Facet::Verb, _) => names::verb(tool, pattern),
+        (Facet::Resource, Tool::Kubectl) => names::resource(pattern),
+        _ => None,
+    };
+    let mut first = None;
+    for tool in Tool::ALL.into_iter().filter(|tool| may_be(tools, *tool)) {
+        first = first.or(Some(check(tool)?));
+    }
+    first
 }

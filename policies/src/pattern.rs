@@ -1,6 +1,7 @@
 //! How a rule names things: an exact word, a glob, or `/an anchored regular expression/`.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use thiserror::Error;
 
 /// One pattern, kept as written; compiled only when a command reaches it.
@@ -23,6 +24,9 @@ pub enum BadPattern {
     /// Not a regular expression.
     #[error("is not a regular expression: {0}")]
     Regex(String),
+    /// Spaces where no command has them.
+    #[error("has two spaces in a row, or one at an end, so it matches no command")]
+    Spaces,
 }
 
 const MAX: usize = 512;
@@ -40,11 +44,32 @@ impl Pattern {
             return Err(BadPattern::TooLong);
         }
         match kind(text) {
-            Kind::Regex(body) => drop(regex(body).map_err(|error| BadPattern::Regex(error.to_string()))?),
-            Kind::Glob => drop(glob(text).map_err(|error| BadPattern::Glob(error.to_string()))?),
+            Kind::Regex(body) => drop(regex(body).map_err(|error| BadPattern::Regex(last_line(&error)))?),
+            Kind::Glob => drop(glob(text).map_err(|error| BadPattern::Glob(last_line(&error)))?),
             Kind::Stars | Kind::Exact => {}
         }
         Ok(Pattern(text.to_owned()))
+    }
+
+    /// As [`Pattern::new`], for what is matched word by word: each word must be usable by itself.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn of_words(text: &str) -> Result<Pattern, BadPattern> {
+        if !text.is_empty() && !matches!(kind(text), Kind::Regex(_)) {
+            for word in text.split(' ') {
+                Pattern::new(word).map_err(|error| match error {
+                    BadPattern::Empty => BadPattern::Spaces,
+                    other => other,
+                })?;
+            }
+        }
+        Pattern::new(text)
+    }
+
+    /// Whether it is a word, and neither a glob nor a regular expression.
+    pub fn is_exact(&self) -> bool {
+        matches!(kind(&self.0), Kind::Exact)
     }
 
     /// Whether it accepts everything, unknown values included.
@@ -57,31 +82,32 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether it matches the whole of `text`. A pattern that no longer compiles matches nothing for an allow rule
-    /// and is caught when the file loads, so that case does not arise for documents that loaded.
-    pub fn matches(&self, text: &str) -> bool {
-        match kind(&self.0) {
-            Kind::Exact => self.0 == text,
-            Kind::Stars => self.0 == "*" || stars(self.0.as_bytes(), text.as_bytes()),
-            Kind::Glob => glob(&self.0).is_ok_and(|glob| glob.compile_matcher().is_match(text)),
-            Kind::Regex(body) => regex(body).is_ok_and(|regex| regex.is_match(text)),
-        }
+    /// Whether it matches the whole of `text`; `unusable` when it cannot be compiled. Documents with such a pattern do
+    /// not load, so that is a damaged snapshot: nothing is allowed by it, and what it denied stays denied.
+    pub fn matches(&self, text: &str, unusable: bool) -> bool {
+        matches(&self.0, text, unusable)
     }
 
     /// As [`Pattern::matches`], word by word: a `*` never reaches over a space, so `get*` is not `get secrets`.
-    pub fn matches_words(&self, text: &str) -> bool {
+    pub fn matches_words(&self, text: &str, unusable: bool) -> bool {
         if self.is_everything() || matches!(kind(&self.0), Kind::Regex(_)) {
-            return self.matches(text);
+            return self.matches(text, unusable);
         }
         let mut wanted = self.0.split(' ');
         let mut words = text.split(' ');
         loop {
             match (wanted.next(), words.next()) {
                 (None, None) => return true,
-                (Some(wanted), Some(word)) if Pattern(wanted.to_owned()).matches(word) => {}
+                (Some(wanted), Some(word)) if matches(wanted, word, unusable) => {}
                 _ => return false,
             }
         }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -107,14 +133,31 @@ fn kind(text: &str) -> Kind<'_> {
     }
 }
 
+/// The parser of regular expressions draws a picture first; a fault is one line.
+fn last_line(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
+}
+
+fn matches(pattern: &str, text: &str, unusable: bool) -> bool {
+    match kind(pattern) {
+        Kind::Exact => pattern == text,
+        Kind::Stars => pattern == "*" || stars(pattern.as_bytes(), text.as_bytes()),
+        Kind::Glob => glob(pattern).map_or(unusable, |glob| glob.compile_matcher().is_match(text)),
+        Kind::Regex(body) => regex(body).map_or(unusable, |regex| regex.is_match(text)),
+    }
+}
+
 fn glob(text: &str) -> Result<globset::Glob, globset::Error> {
     globset::GlobBuilder::new(text).literal_separator(true).build()
 }
 
 fn regex(body: &str) -> Result<regex::Regex, regex::Error> {
-    regex::RegexBuilder::new(&format!("^(?:{body})$"))
-        .size_limit(1 << 20)
-        .build()
+    let build = |text: &str| regex::RegexBuilder::new(text).size_limit(1 << 20).build();
+    // By itself first: `a)|(b` would close the group that anchors it.
+    build(body)?;
+    build(&format!("^(?:{body})$"))
 }
 
 /// `*` matches any run of bytes without `/`; at most one step back per star, so the time is bounded by the product of lengths.
@@ -146,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Pattern::new(pattern).unwrap().matches(text)
+        Pattern::new(pattern).unwrap().matches(text, false)
     }
 
     #[test]
@@ -162,9 +205,29 @@ mod tests {
     #[test]
     fn a_star_does_not_reach_over_a_space() {
         let pattern = Pattern::new("ec2 describe-*").unwrap();
-        assert!(pattern.matches_words("ec2 describe-instances"));
-        assert!(!pattern.matches_words("ec2 describe-instances x"));
-        assert!(!Pattern::new("get*").unwrap().matches_words("get secrets"));
+        assert!(pattern.matches_words("ec2 describe-instances", false));
+        assert!(!pattern.matches_words("ec2 describe-instances x", false));
+        assert!(!Pattern::new("get*").unwrap().matches_words("get secrets", false));
+    }
+
+    #[test]
+    fn braces_and_classes_stay_within_a_word() {
+        assert!(Pattern::of_words("{get,describe} x").is_ok());
+        for dead in ["{get,rollout undo}", "a[b c]d", "ec2  describe-*", " get", "get "] {
+            assert!(Pattern::of_words(dead).is_err(), "{dead}");
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_cannot_leave_its_anchors() {
+        assert!(Pattern::new("/a)|(b/").is_err());
+        assert!(!matches("/a|b/", "ab") && !matches("/(?m)a/", "a\nb"));
+    }
+
+    #[test]
+    fn what_cannot_be_compiled_is_as_the_rule_that_has_it_needs() {
+        let damaged: Pattern = serde_json::from_str("\"/(/\"").unwrap();
+        assert!(damaged.matches("x", true) && !damaged.matches("x", false));
     }
 
     #[test]

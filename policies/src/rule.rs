@@ -19,6 +19,7 @@ pub enum Action {
 
 /// A rule as it is judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Unique over all layers.
     pub id: String,
@@ -41,7 +42,7 @@ pub struct Rule {
 
 /// What a rule matches: an operation that fits *every* facet that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Facets {
     /// Any of these tools; none given means all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -113,6 +114,18 @@ impl Facet {
     }
 }
 
+impl Facet {
+    /// The tool that alone has this facet.
+    pub fn owner(self) -> Option<Tool> {
+        match self {
+            Facet::Subresource | Facet::Namespace | Facet::Context | Facet::Cluster => Some(Tool::Kubectl),
+            Facet::Region | Facet::Profile => Some(Tool::Aws),
+            Facet::Host | Facet::Repo => Some(Tool::Gh),
+            Facet::Command | Facet::Verb | Facet::Resource | Facet::Name => None,
+        }
+    }
+}
+
 /// What an operation has for a facet.
 enum Value<'a> {
     Known(&'a str),
@@ -126,11 +139,20 @@ impl Rule {
     /// Whether the rule speaks about `operation`. A deny or escalate rule also speaks about what is *unknown*: if the
     /// namespace is not said, it may be the one that is denied.
     pub fn matches(&self, invocation: &Invocation, operation: &Operation) -> bool {
-        self.mismatch(invocation, operation).is_none()
-            && !self.unless.as_ref().is_some_and(|unless| {
-                // An exception needs certainty, like an allow.
-                unless.mismatch(invocation, operation, false).is_none()
-            })
+        self.mismatch(invocation, operation).is_none() && !self.excepts(invocation, operation)
+    }
+
+    /// Whether the rule certainly speaks about `operation`, with nothing unknown. What no rule allows is not brought to
+    /// a person on a mere possibility.
+    pub fn matches_certainly(&self, invocation: &Invocation, operation: &Operation) -> bool {
+        self.facets.mismatch(invocation, operation, false).is_none() && !self.excepts(invocation, operation)
+    }
+
+    fn excepts(&self, invocation: &Invocation, operation: &Operation) -> bool {
+        self.unless.as_ref().is_some_and(|unless| {
+            // An exception needs certainty, like an allow.
+            unless.mismatch(invocation, operation, false).is_none()
+        })
     }
 
     /// The key of the first facet that does not fit.
@@ -168,7 +190,7 @@ impl Facets {
                 !fits(
                     *facet,
                     patterns,
-                    value(*facet, invocation, operation),
+                    value(*facet, invocation, operation, unknown_fits),
                     unknown_fits,
                 )
             })
@@ -186,14 +208,18 @@ impl Facets {
 
 fn fits(facet: Facet, patterns: &[Pattern], value: Value<'_>, unknown_fits: bool) -> bool {
     patterns.iter().any(|pattern| match value {
-        Value::Known(text) if matches!(facet, Facet::Command | Facet::Verb) => pattern.matches_words(text),
-        Value::Known(text) => pattern.matches(text),
+        Value::Known(text) if matches!(facet, Facet::Command | Facet::Verb) => {
+            pattern.matches_words(text, unknown_fits)
+        }
+        Value::Known(text) => pattern.matches(text, unknown_fits),
         Value::Unknown => unknown_fits || pattern.is_everything(),
         Value::Absent => pattern.is_everything(),
     })
 }
 
-fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation) -> Value<'a> {
+/// `widely`: for rules that restrict. To them, a namespace is also where the object `namespaces/NAME` is: who deletes it
+/// deletes what is inside.
+fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation, widely: bool) -> Value<'a> {
     let is_local = operation.effect == Effect::Local;
     let of = |tool: Tool, text: &'a Option<String>| match text {
         Some(text) => Value::Known(text),
@@ -227,6 +253,10 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation)
             Namespace::Ambient | Namespace::All if invocation.tool == Tool::Kubectl && !is_local => {
                 Value::Unknown
             }
+            _ if widely && is_namespace(operation) => match &operation.name {
+                Some(name) => Value::Known(name),
+                None => Value::Unknown,
+            },
             _ => Value::Absent,
         },
         Facet::Context => of(Tool::Kubectl, &scope.context),
@@ -236,4 +266,11 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation)
         Facet::Host => of(Tool::Gh, &scope.host),
         Facet::Repo => of(Tool::Gh, &scope.repo),
     }
+}
+
+fn is_namespace(operation: &Operation) -> bool {
+    operation
+        .resource
+        .as_ref()
+        .is_some_and(|resource| resource.kind == "namespaces")
 }

@@ -19,7 +19,11 @@ impl Stop {
             |error: std::io::Error| Failure::new(Exit::Os, format!("cannot listen for signals: {error}"));
         // Beyond a file size limit a write must be an error that is answered, not our death.
         drop(signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).map_err(failed)?);
-        for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        for kind in [
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::hangup(),
+        ] {
             let mut signals = signal(kind).map_err(failed)?;
             let tell = tell.clone();
             tokio::spawn(async move {

@@ -14,10 +14,11 @@ pub fn real(name: &str) -> PathBuf {
         "aws" => "awscli",
         other => other,
     };
-    candidates(name)
-        .into_iter()
-        .find(|file| is_program(file))
-        .unwrap_or_else(|| panic!("the real {name} is needed here: install Debian's package `{package}`, or run `bash tests/run`"))
+    candidates(name).into_iter().find(is_program).unwrap_or_else(|| {
+        panic!(
+            "the real {name} is needed here: install Debian's package `{package}`, or run `bash tests/run`"
+        )
+    })
 }
 
 fn candidates(name: &str) -> Vec<PathBuf> {

@@ -260,8 +260,14 @@ fn a_full_disk_refuses_and_recovers() {
 /// A small file system that goes away with the test; `None` where only root could mount one and we are not.
 fn small_disk(at: &std::path::Path) -> Option<Mounted> {
     std::fs::create_dir(at).expect("a directory can be made");
-    let status = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"]).arg(at).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success()).then(|| Mounted(at.to_owned()))
+    let status = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"])
+        .arg(at)
+        .stderr(Stdio::null())
+        .status();
+    status
+        .is_ok_and(|status| status.success())
+        .then(|| Mounted(at.to_owned()))
 }
 
 struct Mounted(std::path::PathBuf);
@@ -269,14 +275,20 @@ struct Mounted(std::path::PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {
         let status = std::process::Command::new("umount").arg(&self.0).status();
-        assert!(status.is_ok_and(|status| status.success()), "{} can be unmounted", self.0.display());
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "{} can be unmounted",
+            self.0.display()
+        );
     }
 }
 
 #[test]
 fn a_small_disk_that_fills_up_refuses_and_goes_on_when_there_is_room() {
     let scratch = with_echo();
-    let Some(_disk) = small_disk(&scratch.record()) else { return };
+    let Some(_disk) = small_disk(&scratch.record()) else {
+        return;
+    };
     let output = scratch.run(
         "for i in $(seq 100); do kubectl get pods >>ran 2>>err; code=$?; [ $code = 0 ] || break; done; echo $code
          kubectl get pods 2>/dev/null; echo $?; : >record/reeved.log; : >record/events.ndjson; kubectl get pods; echo $?",
@@ -286,7 +298,11 @@ fn a_small_disk_that_fills_up_refuses_and_goes_on_when_there_is_room() {
     assert!(said.contains("No space left on device"), "{said}");
     let ran = std::fs::read_to_string(scratch.at("ran")).expect("some ran");
     let (code, findings) = scratch.verify();
-    assert_eq!(findings["allowed"].as_u64(), Some(ran.lines().count() as u64 + 1), "what ran is what is recorded");
+    assert_eq!(
+        findings["allowed"].as_u64(),
+        Some(ran.lines().count() as u64 + 1),
+        "what ran is what is recorded"
+    );
     // Whether the seal still found room is not the point; that the chain holds is.
     assert!(matches!(code, 0 | 4), "{findings}");
 }

@@ -13,9 +13,9 @@ fn a_killed_sidecar_loses_nothing_and_comes_back() {
            ( for i in $(seq 40); do timeout 20 kubectl get pods 2>>err; echo $? >>codes; done ) &
          done
          for round in 1 2 3 4; do
-           sleep 0.4
-           pid=$(cat $(dirname $REEVE_SOCKET)/../record/lock 2>/dev/null || cat record/lock)
-           kill -KILL $pid
+           while [ $(wc -l <codes 2>/dev/null || echo 0) -lt $((round * 60)) ]; do sleep 0.01; done
+           kill -KILL $(cat record/lock)
+           sleep 0.1
          done
          wait",
     );
@@ -42,7 +42,12 @@ fn a_killed_sidecar_loses_nothing_and_comes_back() {
     }
     assert_eq!(codes.lines().filter(|code| *code == "0").count(), ran.len());
     let (code, findings) = scratch.verify();
-    assert_eq!((code, &findings["verify"]), (0, &"sealed".into()));
+    assert_eq!(
+        (code, &findings["verify"]),
+        (0, &"sealed".into()),
+        "{findings} {}",
+        output.err()
+    );
     assert_eq!(summary(&output)["verify"], "sealed");
     let record =
         std::fs::read_to_string(scratch.record().join("ledger-000001.ndjson")).expect("the record is there");

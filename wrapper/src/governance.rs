@@ -49,6 +49,11 @@ impl Source {
         })
     }
 
+    /// Whether there is a document for a level below L4.
+    pub fn has(&self, level: Level) -> bool {
+        Governance::document_name(level, None).is_ok_and(|name| !matches!(self.document(&name), Ok(None)))
+    }
+
     /// Loads one level.
     ///
     /// # Errors

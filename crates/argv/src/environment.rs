@@ -1,12 +1,12 @@
 //! Which environment variables change what a governed tool does.
 //!
 //! A variable in these tables is *pinned*: the tool gets the operator's value or none, never the agent's. A
-//! variable that is not in them (`LANG`, `TERM`, the agent's own) passes as it is. [`FORCED`] are set for
+//! variable that is not in them (`LANG`, `TERM`, the agent's own) passes as it is. [`forced`] are set for
 //! every call, whoever says otherwise. Sources: the tools' own documentation and what they were seen to do.
 
 use crate::Tool;
 
-/// Pinned for every tool, by exact name: where configuration is found, what runs besides the tool, where traffic goes.
+/// Pinned by exact name: where configuration is found, what runs besides the tool, where traffic goes.
 const PINNED: &[&str] = &[
     "ALL_PROXY",
     "BASH_ENV",
@@ -66,25 +66,31 @@ const PINNED: &[&str] = &[
     "no_proxy",
 ];
 
-/// Pinned for every tool, by prefix: the dynamic loader's, the C library's, Python's, git's.
-const PINNED_PREFIXES: &[&str] = &["BASH_FUNC_", "GIT_", "GLIBC_", "LD_", "MALLOC_", "PYTHON"];
-
-/// Pinned besides, by tool.
-fn tool_prefixes(tool: Tool) -> &'static [&'static str] {
-    match tool {
-        Tool::Kubectl => &[
-            "KUBE",
-            "GRPC_",
-            "AWS_",
-            "GOOGLE_",
-            "AZURE_",
-            "CLOUDSDK_",
-            "USE_GKE_",
-        ],
-        Tool::Aws => &["AWS_", "BOTO_", "BOTOCORE_", "ECS_", "GROFF_", "MANROFF"],
-        Tool::Gh => &["GH_", "GITHUB_", "CODESPACE", "GLAMOUR_", "GIST_"],
-    }
-}
+/// Pinned by prefix: the dynamic loader's, the C library's, Python's, git's; kubectl's and its credential plugins', aws's, gh's.
+const PINNED_PREFIXES: &[&str] = &[
+    "AWS_",
+    "AZURE_",
+    "BASH_FUNC_",
+    "BOTO",
+    "CLOUDSDK_",
+    "CODESPACE",
+    "ECS_",
+    "GH_",
+    "GITHUB_",
+    "GIST_",
+    "GIT_",
+    "GLAMOUR_",
+    "GLIBC_",
+    "GOOGLE_",
+    "GROFF_",
+    "GRPC_",
+    "KUBE",
+    "LD_",
+    "MALLOC_",
+    "MANROFF",
+    "PYTHON",
+    "USE_GKE_",
+];
 
 /// Set for every call of the tool. kubectl's user preferences may give any command other flags.
 pub fn forced(tool: Tool) -> &'static [(&'static str, &'static str)] {
@@ -107,18 +113,10 @@ const SECRET: &[&str] = &[
     "GITHUB_TOKEN",
 ];
 
-/// Whether `name` changes what `tool` does.
-pub fn is_pinned(tool: Tool, name: &str) -> bool {
-    PINNED.binary_search(&name).is_ok()
-        || PINNED_PREFIXES
-            .iter()
-            .chain(tool_prefixes(tool))
-            .any(|prefix| name.starts_with(prefix))
-}
-
-/// Whether `name` changes what any governed tool does.
-pub fn is_pinned_for_any(name: &str) -> bool {
-    Tool::ALL.into_iter().any(|tool| is_pinned(tool, name))
+/// Whether `name` changes what a governed tool does. One table for all tools: aws writes where KUBECONFIG says, kubectl
+/// runs aws for its credentials, and gh runs git.
+pub fn is_pinned(name: &str) -> bool {
+    PINNED.binary_search(&name).is_ok() || PINNED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether the value of `name` is a credential.
@@ -140,17 +138,17 @@ mod tests {
 
     #[test]
     fn what_redirects_or_runs_code_is_pinned() {
-        for (tool, name) in [
-            (Tool::Kubectl, "KUBECONFIG"),
-            (Tool::Kubectl, "KUBECTL_EXTERNAL_DIFF"),
-            (Tool::Kubectl, "LD_PRELOAD"),
-            (Tool::Aws, "AWS_ENDPOINT_URL_S3"),
-            (Tool::Aws, "PYTHONPATH"),
-            (Tool::Gh, "GH_PAGER"),
-            (Tool::Gh, "GIT_CONFIG_COUNT"),
-            (Tool::Gh, "HTTPS_PROXY"),
+        for name in [
+            "KUBECONFIG",
+            "KUBECTL_EXTERNAL_DIFF",
+            "LD_PRELOAD",
+            "AWS_ENDPOINT_URL_S3",
+            "PYTHONPATH",
+            "GH_PAGER",
+            "GIT_CONFIG_COUNT",
+            "HTTPS_PROXY",
         ] {
-            assert!(is_pinned(tool, name), "{tool} {name}");
+            assert!(is_pinned(name), "{name}");
         }
     }
 
@@ -165,7 +163,7 @@ mod tests {
             "TZ",
             "AGENT_API_KEY",
         ] {
-            assert!(!is_pinned_for_any(name), "{name}");
+            assert!(!is_pinned(name), "{name}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
     let mut changed = Vec::new();
     variables.retain(|name, value| {
         let name = name.to_string_lossy();
-        let keep = !environment::is_pinned(tool, &name) || is_the_operators(orders, &name, value);
+        let keep = !environment::is_pinned(&name) || is_the_operators(orders, &name, value);
         if !keep && !orders.environment.contains_key(name.as_ref()) {
             changed.push(name.into_owned());
         }
@@ -47,8 +47,7 @@ pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
         .map(|(n, v)| (n.clone(), v.clone()))
         .chain(path)
     {
-        if environment::is_pinned(tool, &name)
-            && variables.get(OsStr::new(&name)) != Some(&OsString::from(&value))
+        if environment::is_pinned(&name) && variables.get(OsStr::new(&name)) != Some(&OsString::from(&value))
         {
             variables.insert(name.clone().into(), value.into());
             // The shims' own directory in PATH is no news.
@@ -61,7 +60,7 @@ pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
         variables.insert((*name).into(), (*value).into());
     }
     changed.sort();
-    let around = surroundings(tool, &variables);
+    let around = surroundings(&variables);
     Child {
         variables,
         changed,
@@ -85,11 +84,11 @@ pub fn digest_of(value: &OsStr) -> String {
         .collect()
 }
 
-fn surroundings(tool: Tool, variables: &BTreeMap<OsString, OsString>) -> Surroundings {
+fn surroundings(variables: &BTreeMap<OsString, OsString>) -> Surroundings {
     let environment = variables
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
-        .filter(|(name, _)| environment::is_pinned(tool, name))
+        .filter(|(name, _)| environment::is_pinned(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     Surroundings { environment }
@@ -100,7 +99,7 @@ pub fn pin() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let mut values = BTreeMap::new();
     let mut secrets = BTreeMap::new();
     for (name, value) in std::env::vars_os() {
-        let Some(name) = name.to_str().filter(|name| environment::is_pinned_for_any(name)) else {
+        let Some(name) = name.to_str().filter(|name| environment::is_pinned(name)) else {
             continue;
         };
         if environment::is_secret(name) {

@@ -80,7 +80,7 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
     })?;
     let governance = governance(options)?;
     let environment = std::env::vars()
-        .filter(|(name, _)| environment::is_pinned(tool, name))
+        .filter(|(name, _)| environment::is_pinned(name))
         .chain(
             environment::forced(tool)
                 .iter()

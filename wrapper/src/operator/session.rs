@@ -183,7 +183,8 @@ struct Snapshot {
     digest: String,
 }
 
-/// The policy of every level up to `level`, because the environment may lower it.
+/// The policy of every level up to `level`, because the environment may lower it. A site need not have files for the lower
+/// levels; asking for one that has none is then refused by the gate.
 fn snapshots(
     source: &Source,
     level: Level,
@@ -191,7 +192,7 @@ fn snapshots(
 ) -> Result<BTreeMap<Level, Snapshot>, Failure> {
     [Level::L1, Level::L2, Level::L3, Level::L4]
         .into_iter()
-        .filter(|candidate| *candidate <= level)
+        .filter(|candidate| *candidate == level || (*candidate < level && source.has(*candidate)))
         .map(|candidate| {
             let governance = source
                 .load(candidate, track)

@@ -117,11 +117,22 @@ impl SidecarProcess {
         }
     }
 
-    /// Lets it seal the record and end.
+    /// Lets it seal the record and end. One that was killed in the meantime is started once more, to seal it.
     ///
     /// # Errors
-    /// When it does not end in time; it is then killed.
+    /// When it does not end in time (it is then killed), or ends badly twice.
     pub fn stop(mut self) -> Result<(), Failure> {
+        self.revive();
+        self.end().or_else(|failure| {
+            if self.restarts >= MAX_RESTARTS {
+                return Err(failure);
+            }
+            self.revive();
+            self.end()
+        })
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
         drop(self.child.stdin.take());
         let until = Instant::now().checked_add(DEADLINE);
         loop {
