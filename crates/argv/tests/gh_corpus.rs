@@ -4,6 +4,11 @@
 //! or harmlessness lies in the environment or in files (extensions, aliases, documents) are counted apart, by a computed
 //! criterion: their entry has an environment, or files that gh reads by itself or by `@file`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a corpus that is not as described fails the test, wherever that shows"
+)]
+
 use argv::{Effect, Surroundings, Tool};
 use serde_json::Value;
 use std::ffi::OsString;
