@@ -51,8 +51,10 @@ impl<'w> Line<'w> {
 
 /// Reads the words after `gh`; `None` when gh would print help or its version and stop.
 pub(super) fn read(words: &[String]) -> Result<Option<Line<'_>>, Unreadable> {
-    if matches!(words.first().map(String::as_str), None | Some("help")) {
-        return Ok(None);
+    match words.split_first() {
+        None => return Ok(None),
+        Some((first, topic)) if first == "help" => return help(topic),
+        Some(_) => {}
     }
     if words == ["version"] {
         return Ok(None);
@@ -65,6 +67,34 @@ pub(super) fn read(words: &[String]) -> Result<Option<Line<'_>>, Unreadable> {
         .map(|(position, word)| (position, word.as_str()))
         .collect();
     flags(command, &rest)
+}
+
+/// What `gh help` knows beside the commands.
+const TOPICS: &[&str] = &[
+    "accessibility",
+    "actions",
+    "environment",
+    "exit-codes",
+    "formatting",
+    "mintty",
+    "reference",
+];
+
+/// `gh help EXTENSION` runs the extension with `--help`, so only what is built in may stand behind `help`.
+fn help(topic: &[String]) -> Result<Option<Line<'_>>, Unreadable> {
+    let mut command = Command::root();
+    for (place, word) in topic.iter().enumerate() {
+        let is_topic = place == 0 && TOPICS.contains(&word.as_str());
+        match command.child(word) {
+            Some(child) => command = child,
+            None if is_topic && topic.len() == 1 => {}
+            None => {
+                let fault = "is no topic that is built in (an extension of that name would run)";
+                return Err(Unreadable::at(place.saturating_add(1), word, fault));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Cobra's search: at each level the first word that is no flag and no flag's value names the next command.
@@ -256,7 +286,8 @@ fn shorts<'w>(
                 &format!("`-{letter}` is not a flag of `gh {}`", command.path),
             ));
         };
-        let given = rest.strip_prefix('=');
+        // `-X=` with nothing behind it is the value `=`.
+        let given = rest.strip_prefix('=').filter(|value| !value.is_empty());
         match flag.arity {
             Arity::Disputed => {
                 return Err(Unreadable::at(

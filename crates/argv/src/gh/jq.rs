@@ -5,9 +5,9 @@ pub(super) fn sees_environment(filter: &str) -> bool {
     let mut previous = ' ';
     let mut word = String::new();
     let mut before_word = ' ';
-    // Inside strings only interpolation is code; following the nesting is not worth a mistake, so a filter that
-    // interpolates is searched whole, strings included.
-    let whole = filter.contains("\\(");
+    // Inside strings only interpolation is code. Following its nesting, escaped quotes, or quotes in comments is not
+    // worth a mistake, so a filter with any of them is searched whole, strings included.
+    let whole = filter.contains(['\\', '#']);
     let mut in_string = false;
     for c in filter.chars().chain([' ']) {
         if c.is_alphanumeric() || c == '_' {
@@ -21,7 +21,7 @@ pub(super) fn sees_environment(filter: &str) -> bool {
             }
             word.clear();
         }
-        if !whole && c == '"' && previous != '\\' {
+        if !whole && c == '"' {
             in_string = !in_string;
         }
         previous = c;
@@ -55,6 +55,10 @@ mod tests {
             "\"\\(env.X)\"",
             "[env|keys]",
             "{a:env}",
+            "{$ENV}",
+            ".a # \" in a comment\n| env",
+            "\"\\\\\", env.X",
+            "\"a\\\"\" | env",
         ] {
             assert!(sees_environment(filter), "{filter}");
         }
