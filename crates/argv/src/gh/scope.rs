@@ -60,9 +60,8 @@ pub(super) fn of(
 fn named(line: &Line<'_>, around: &Surroundings) -> Result<Option<Named>, Unreadable> {
     let noun = line.path.split(' ').next().unwrap_or_default();
     // For an organisation or oneself, not for a repository; and `search -R` only filters.
-    let elsewhere = noun == "search"
-        || line.has("org")
-        || (matches!(noun, "secret" | "variable") && line.is_set("user"));
+    let elsewhere =
+        noun == "search" || line.has("org") || (matches!(noun, "secret" | "variable") && line.is_set("user"));
     if elsewhere {
         return Ok(None);
     }
@@ -161,8 +160,8 @@ pub(super) fn leaks_to(host: &str, default: &str, around: &Surroundings) -> Opti
     let for_any = is_set(&["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"]);
     let host = host.to_ascii_lowercase();
     // gh counts `github.localhost` as github.com, and sends it the same token, in clear.
-    let for_github = host.ends_with(".ghe.com")
-        || (host.ends_with("localhost") && is_set(&["GH_TOKEN", "GITHUB_TOKEN"]));
+    let for_github =
+        host.ends_with(".ghe.com") || (host.ends_with("localhost") && is_set(&["GH_TOKEN", "GITHUB_TOKEN"]));
     (!is_usual && (for_any || for_github))
         .then(|| "the token in the environment would go to another host".to_owned())
 }
