@@ -8,7 +8,7 @@ use acceptance::session::{Scratch, appears, finish};
 use acceptance::sha256;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -253,6 +253,8 @@ fn a_stop_signal_to_the_gate_alone_stops_both() {
         with("#!/bin/bash\ntouch ready\nfor i in $(seq 600); do [ -e done ] && exit 4; sleep 0.05; done\n");
     let mut session = scratch.session("kubectl get pods & echo $! >gate; wait %1; echo status $?");
     let child = session
+        // The kernel does not stop an orphaned process group by SIGTSTP; one whose parent is this test is none.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
