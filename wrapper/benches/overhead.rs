@@ -4,6 +4,8 @@
 //! cargo build --release && cargo bench -p reeve --bench overhead [-- ROUNDS]
 //! ```
 //!
+//! `REEVE=PATH` measures another build, with the `reeved` beside it.
+//!
 //! The tool is `/bin/true` under the name `kubectl`. Each round times every way once, in turn, so that
 //! what else the machine does falls on all of them alike:
 //!
@@ -46,7 +48,8 @@ fn outside(rounds: &str) -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(&script, "#!/bin/bash\nexec /bin/true \"$@\"\n")?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
     let path = format!("{}:{}", tools.display(), std::env::var("PATH")?);
-    let status = Command::new(env!("CARGO_BIN_EXE_reeve"))
+    let program = std::env::var_os("REEVE").unwrap_or_else(|| env!("CARGO_BIN_EXE_reeve").into());
+    let status = Command::new(program)
         .args(["run", "--level", "L2", "--record"])
         .arg(directory.join("record"))
         .arg("--")
