@@ -75,8 +75,11 @@ pub fn command_line(tool: Tool, data: &[u8]) {
         Found::Allowed,
         "an unknown flag before {words:?} is allowed"
     );
-    // What was not understood may end with a flag that takes the next word for its value.
-    if found == Found::Refused {
+    // What was not understood may end with a flag that takes the next word for its value. Completion only completes its last word.
+    let completes = words
+        .iter()
+        .any(|word| word.to_string_lossy().starts_with("__complete"));
+    if found == Found::Refused && !completes {
         let behind: Vec<OsString> = words.iter().cloned().chain([unknown]).collect();
         assert_ne!(
             verdict(tool, &behind),

@@ -278,3 +278,97 @@ fn probes_answer_inside_a_session() {
     std::fs::write(scratch.at("done"), "").expect("a file can be written");
     assert!(acceptance::session::wait(&mut child, acceptance::session::DEADLINE).success());
 }
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web-1, namespace: default}\n";
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: default}\n";
+
+#[test]
+fn a_manifest_is_judged_by_what_is_in_it_and_read_once() {
+    let (scratch, cluster) = with_cluster();
+    let write = |name: &str, text: &str| std::fs::write(scratch.at(name), text).expect("it can be written");
+    write("pod.yaml", POD);
+    write("both.yaml", &format!("{POD}---\n{SECRET}"));
+    write("twice.yaml", &format!("{POD}kind: Secret\n"));
+    let output = scratch.run(
+        "kubectl get -f pod.yaml -o yaml >out 2>err; echo $? >code1\n\
+         kubectl get -f both.yaml -o yaml 2>>err; echo $? >code2\n\
+         kubectl get -f twice.yaml 2>>err; echo $? >code3\n\
+         kubectl get -f absent.yaml 2>>err; echo $? >code4\n\
+         kubectl get -o name -f - <pod.yaml >out5 2>>err; echo $? >code5\n",
+    );
+    assert!(output.status.success());
+    let read = |name: &str| std::fs::read_to_string(scratch.at(name)).expect("the script wrote it");
+    let err = read("err");
+    assert_eq!(
+        ["code1", "code2", "code3", "code4", "code5"].map(|name| read(name).trim().to_owned()),
+        ["0", "77", "77", "77", "0"],
+        "{err}"
+    );
+    assert!(read("out").contains("web-1"), "{}", read("out"));
+    assert_eq!(read("out5").trim(), "pod/web-1");
+    for said in ["reveals credentials", "Duplicate key", "No such file"] {
+        assert!(err.contains(said), "{said}: {err}");
+    }
+    assert!(
+        !cluster
+            .server
+            .requests()
+            .iter()
+            .any(|request| request.target.contains("secret"))
+    );
+    let events = scratch.events();
+    let digest = sha256(POD.as_bytes());
+    assert_eq!(events[0]["files"][0]["sha256"], serde_json::json!(digest));
+    assert_eq!(events[0]["files"][0]["path"], serde_json::json!("pod.yaml"));
+}
+
+#[test]
+fn a_manifest_that_is_rewritten_all_the_time_never_becomes_another_one() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let rounds: usize = std::env::var("REEVE_RACE_ROUNDS").map_or(60, |text| text.parse().expect("a number"));
+    let (scratch, cluster) = with_cluster();
+    let file = scratch.at("m.yaml");
+    std::fs::write(&file, POD).expect("it can be written");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // In place and by renaming, as quickly as it goes; half-written files included.
+            let beside = scratch.at("m.next");
+            for text in [POD, SECRET].iter().cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::fs::write(&beside, text).expect("it can be written");
+                std::fs::rename(&beside, &file).expect("it can be renamed");
+                std::fs::write(&file, text).expect("it can be written");
+            }
+        });
+        let script =
+            format!("for i in $(seq {rounds}); do kubectl get -o yaml -f m.yaml >>out 2>>err; done; true");
+        let output = scratch.run(&script);
+        stop.store(true, Ordering::Relaxed);
+        assert!(output.status.success());
+    });
+    let requests = cluster.server.requests();
+    let of = |part: &str| {
+        requests
+            .iter()
+            .filter(|request| request.target.contains(part))
+            .count()
+    };
+    assert_eq!(of("secret"), 0, "what was not judged was asked for");
+    let events = scratch.events();
+    let allowed = events
+        .iter()
+        .filter(|event| event["decision"] == "ALLOWED")
+        .count();
+    assert!(
+        allowed > 0 && allowed < rounds,
+        "both were met: {allowed} of {rounds} were allowed"
+    );
+    assert_eq!(
+        of("/pods/web-1"),
+        allowed,
+        "what was judged is what was asked for"
+    );
+}

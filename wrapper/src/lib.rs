@@ -8,6 +8,7 @@ mod configuration;
 mod exit;
 mod gate;
 mod governance;
+mod inputs;
 mod operator;
 mod shell;
 mod supervise;

@@ -34,6 +34,9 @@ pub const MAX_BYTES: usize = 256 * 1024;
 pub struct Surroundings {
     /// The environment variables the tool will see (after the gate has cleaned them).
     pub environment: BTreeMap<String, String>,
+    /// The objects in the manifests that a kubectl line names, where the caller has read all of them and makes sure that
+    /// kubectl reads the very same bytes; `None` where nobody looked.
+    pub manifests: Option<Vec<kubectl::Manifest>>,
 }
 
 impl Surroundings {
@@ -53,7 +56,10 @@ impl Surroundings {
 pub fn parse(tool: Tool, args: &[OsString], around: &Surroundings) -> Result<Invocation, Unreadable> {
     let words = words::utf8(args)?;
     match tool {
-        Tool::Kubectl => kubectl::parse(&words, around),
+        Tool::Kubectl => match &around.manifests {
+            Some(manifests) => kubectl::parse_with(&words, around, manifests),
+            None => kubectl::parse(&words, around),
+        },
         Tool::Aws => aws::parse(&words, around),
         Tool::Gh => gh::parse(&words, around),
     }

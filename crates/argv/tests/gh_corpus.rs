@@ -36,7 +36,14 @@ fn understood(entry: &Value) -> Result<argv::Invocation, argv::Unreadable> {
         .iter()
         .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
         .collect();
-    argv::parse(Tool::Gh, &words, &Surroundings { environment })
+    argv::parse(
+        Tool::Gh,
+        &words,
+        &Surroundings {
+            environment,
+            ..Surroundings::default()
+        },
+    )
 }
 
 fn is_allowed(entry: &Value) -> bool {

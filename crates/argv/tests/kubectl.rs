@@ -449,7 +449,19 @@ fn a_refusal_says_what_to_type_instead() {
 #[test]
 fn which_manifests_a_line_names() {
     let files = manifest_files(&words("apply -Rf a,b -f - --filename=c")).unwrap();
-    assert_eq!(files.paths, ["a", "b", "-", "c"]);
+    let places: Vec<_> = files
+        .values
+        .iter()
+        .map(|it| (it.word, it.start, it.paths.join("+")))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (2, 0, "a+b".to_owned()),
+            (4, 0, "-".to_owned()),
+            (5, 11, "c".to_owned())
+        ]
+    );
     assert!(files.recursive && files.complete);
     assert!(
         !manifest_files(&words("apply -f a -f https://h/x"))
@@ -457,5 +469,5 @@ fn which_manifests_a_line_names() {
             .complete
     );
     assert!(!manifest_files(&words("apply -k d")).unwrap().complete);
-    assert!(manifest_files(&words("logs -f web")).unwrap().paths.is_empty());
+    assert!(manifest_files(&words("logs -f web")).unwrap().values.is_empty());
 }

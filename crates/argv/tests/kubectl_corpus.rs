@@ -52,7 +52,10 @@ fn entries() -> Vec<Entry> {
             Entry {
                 id: entry["id"].as_str().unwrap().to_owned(),
                 words: words.map(|word| word.as_str().unwrap().to_owned()).collect(),
-                around: Surroundings { environment },
+                around: Surroundings {
+                    environment,
+                    ..Surroundings::default()
+                },
                 files,
                 class: entry["class"].as_str().unwrap().to_owned(),
                 truth: entry["truth"].clone(),

@@ -91,7 +91,10 @@ fn surroundings(variables: &BTreeMap<OsString, OsString>) -> Surroundings {
         .filter(|(name, _)| environment::is_pinned(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    Surroundings { environment }
+    Surroundings {
+        environment,
+        ..Surroundings::default()
+    }
 }
 
 /// The operator's environment as a session pins it: plain values, and digests of those that hold credentials.

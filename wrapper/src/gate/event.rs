@@ -71,8 +71,28 @@ pub fn compose(
         ppid: call.ppid,
         parent: call.parent.clone(),
         host: call.host.clone(),
-        more: BTreeMap::new(),
+        more: files(judgement),
     }
+}
+
+/// What was read, by path, size and digest.
+fn files(judgement: &Judgement) -> BTreeMap<String, serde_json::Value> {
+    let files: Vec<serde_json::Value> = judgement
+        .inputs
+        .files
+        .iter()
+        .map(|file| {
+            serde_json::json!({
+                "path": redact::text(&file.path),
+                "sha256": file.sha256,
+                "bytes": file.bytes,
+            })
+        })
+        .collect();
+    if files.is_empty() {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([("files".to_owned(), files.into())])
 }
 
 /// How it ended.

@@ -4,7 +4,8 @@ use super::environment::Child;
 use super::refusal::Stop;
 use super::snapshot::Snapshot;
 use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
-use argv::Invocation;
+use crate::inputs::{Inputs, Purpose};
+use argv::{Invocation, Surroundings};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -18,6 +19,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// SHA-256 of the policy of the level in force.
     pub policy_digest: String,
+    /// The files that were read for it, to be handed to the tool.
+    pub inputs: Inputs,
 }
 
 impl Judgement {
@@ -30,13 +33,21 @@ impl Judgement {
         child: &Child,
     ) -> Result<Judgement, Stop> {
         let (governance, policy_digest) = load(file, orders, identity.level)?;
-        let (invocation, verdict) = match argv::parse(call.tool, call.words(), &child.around) {
-            Ok(invocation) => {
+        let understood = Inputs::take(call.tool, call.words(), Purpose::Run).and_then(|inputs| {
+            let around = Surroundings {
+                manifests: inputs.manifests.clone(),
+                ..child.around.clone()
+            };
+            Ok((argv::parse(call.tool, call.words(), &around)?, inputs))
+        });
+        let (invocation, inputs, verdict) = match understood {
+            Ok((invocation, inputs)) => {
                 let verdict = governance.evaluate(&invocation);
-                (Some(invocation), verdict)
+                (Some(invocation), inputs, verdict)
             }
             Err(unreadable) => (
                 None,
+                Inputs::default(),
                 Verdict::Deny(governance.refuse_unreadable(call.tool, &unreadable)),
             ),
         };
@@ -54,6 +65,7 @@ impl Judgement {
             invocation,
             verdict,
             policy_digest,
+            inputs,
         })
     }
 
@@ -75,6 +87,7 @@ impl Judgement {
             invocation: None,
             verdict: Verdict::Deny(denial),
             policy_digest,
+            inputs: Inputs::default(),
         })
     }
 }

@@ -9,6 +9,7 @@ mod snapshot;
 
 use crate::configuration::{self, Configuration, ConfigurationError};
 use crate::exit::Exit;
+use crate::inputs::Inputs;
 use crate::supervise::{self, Beside, SuperviseError};
 use crate::sys::{self, Inherited, Program};
 use crate::tool_path::{self, FileId, NoTool};
@@ -56,7 +57,11 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
         return Err(Stop::unrecorded(&event, &judgement, error));
     }
     match judgement.verdict {
-        Verdict::Allow(permit) => execute(permit, &call, &child, found, &inherited, sidecar, &event),
+        Verdict::Allow(permit) => {
+            let inputs = judgement.inputs;
+            let company = Company { sidecar, inputs };
+            execute(permit, call, &child, found, &inherited, company, &event)
+        }
         Verdict::Escalate(hold) => Err(Stop::Told(Report::held(&event, &hold), Exit::Held)),
         Verdict::Deny(denial) => Err(Stop::Told(Report::refused(&event, &denial), Exit::Refused)),
     }
@@ -65,33 +70,38 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
 /// Runs what was permitted and recorded, then records how it ended.
 fn execute(
     _permit: Permit,
-    call: &Snapshot,
+    call: Snapshot,
     child: &environment::Child,
     found: Result<std::path::PathBuf, NoTool>,
     inherited: &Inherited,
-    mut sidecar: Sidecar,
+    mut company: Company,
     event: &audit_event::Event,
 ) -> Result<i32, Stop> {
+    let call = call.with(&company.inputs);
     let path = match found {
         Ok(path) => path,
         Err(no_tool) => {
-            sidecar.record_outcome(&event::not_started(event, &no_tool.to_string()))?;
+            company
+                .sidecar
+                .record_outcome(&event::not_started(event, &no_tool.to_string()))?;
             return Err(Stop::no_tool(no_tool));
         }
     };
-    let program = program(&path, call, child, event)?;
-    let result = supervise::run(&program, inherited, &mut OnlyTheSocket(sidecar.descriptor()));
+    let program = program(&path, &call, child, event)?;
+    let result = supervise::run(&program, inherited, &mut company);
     match result {
         Ok((ended, duration)) => {
             let outcome = event::outcome(event, ended, duration);
-            if let Err(error) = sidecar.record_outcome(&outcome) {
+            if let Err(error) = company.sidecar.record_outcome(&outcome) {
                 // The tool has run and its status is the caller's; the ledger will show it as not concluded.
                 warn(&format!("how {} ended could not be recorded: {error}", call.tool));
             }
             Ok(ended.mirror())
         }
         Err(SuperviseError::NotStarted(errno)) => {
-            sidecar.record_outcome(&event::not_started(event, errno.desc()))?;
+            company
+                .sidecar
+                .record_outcome(&event::not_started(event, errno.desc()))?;
             Err(Stop::not_executable(&path, errno))
         }
         Err(error) => Err(Stop::system(std::io::Error::other(error))),
@@ -139,12 +149,16 @@ fn refuse_misconfigured(
     }
 }
 
-/// While the tool runs, the gate keeps only its connection.
-struct OnlyTheSocket(RawFd);
+/// What the gate keeps while the tool runs, and nothing else: its connection, and the files that the tool reads.
+struct Company {
+    sidecar: Sidecar,
+    inputs: Inputs,
+}
 
-impl Beside for OnlyTheSocket {
+impl Beside for Company {
     fn keep(&self) -> Option<Vec<RawFd>> {
-        Some(vec![self.0])
+        let files = self.inputs.descriptors();
+        Some(files.chain([self.sidecar.descriptor()]).collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the gate was called with, taken once at the start: everything later works on this and never looks again.
 
+use crate::inputs::Inputs;
 use argv::Tool;
 use nix::unistd::{getcwd, getgid, getpid, getppid, getuid};
 use std::collections::BTreeMap;
@@ -55,6 +56,13 @@ impl Snapshot {
     /// The words after the tool's name.
     pub fn words(&self) -> &[OsString] {
         self.args.get(1..).unwrap_or_default()
+    }
+
+    /// The same call with the files that were judged in the places of those that were named.
+    #[must_use]
+    pub fn with(mut self, inputs: &Inputs) -> Snapshot {
+        inputs.put_into(&mut self.args);
+        self
     }
 
     /// A variable as text; one that is not UTF-8 is shown lossily, which no comparison accepts.

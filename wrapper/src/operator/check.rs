@@ -6,6 +6,7 @@ use crate::configuration;
 use crate::exit::Exit;
 use crate::gate;
 use crate::governance::Source;
+use crate::inputs::{Inputs, Purpose};
 use crate::shell;
 use argv::{Invocation, Surroundings, Tool, Unreadable, environment};
 use policies::{Denial, Governance, Verdict};
@@ -87,11 +88,14 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         )
         .collect();
-    let understood = argv::parse(
-        tool,
-        words.get(1..).unwrap_or_default(),
-        &Surroundings { environment },
-    );
+    let args = words.get(1..).unwrap_or_default();
+    let understood = Inputs::take(tool, args, Purpose::Ask).and_then(|inputs| {
+        let around = Surroundings {
+            environment,
+            manifests: inputs.manifests,
+        };
+        argv::parse(tool, args, &around)
+    });
     let verdict = match &understood {
         Ok(invocation) => governance.evaluate(invocation),
         Err(unreadable) => Verdict::Deny(governance.refuse_unreadable(tool, unreadable)),

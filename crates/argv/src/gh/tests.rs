@@ -132,6 +132,7 @@ fn row_12_other_hosts() {
     }
     let around = Surroundings {
         environment: [("GH_ENTERPRISE_TOKEN".to_owned(), "x".to_owned())].into(),
+        ..Surroundings::default()
     };
     let words: Vec<String> = ["pr", "list", "-R", "evil.example/o/r"].map(str::to_owned).into();
     assert!(

@@ -12,6 +12,7 @@ mod create;
 mod flags;
 mod hazards;
 mod local;
+mod manifest;
 mod raw;
 mod read;
 mod reading;
@@ -22,53 +23,30 @@ mod targets;
 mod tree;
 mod write;
 
-use crate::unreadable::is_deceptive;
 use crate::{Invocation, Surroundings, Tool, Unreadable};
+pub use manifest::Manifest;
 use reading::Reading;
-use resources::Type;
-use targets::Target;
-
-/// One object of a manifest that a command line names with `-f`. What is in a `List` is to be listed itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Manifest {
-    /// `apiVersion`, as in `apps/v1`.
-    pub api_version: String,
-    /// `kind`, as in `Deployment`.
-    pub kind: String,
-    /// `metadata.namespace`, when it says one.
-    pub namespace: Option<String>,
-    /// `metadata.name`; `None` with `generateName`.
-    pub name: Option<String>,
-}
-
-impl Manifest {
-    fn target(&self) -> Result<Target, Unreadable> {
-        let mut texts = [Some(&self.kind), self.namespace.as_ref(), self.name.as_ref()]
-            .into_iter()
-            .flatten();
-        if texts.any(|text| text.chars().any(is_deceptive)) {
-            return Err(Unreadable::missing(
-                "a manifest's name or kind has characters that cannot be seen",
-            ));
-        }
-        Ok(Target {
-            of: Type::of_manifest(&self.api_version, &self.kind),
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-            from_manifest: true,
-        })
-    }
-}
 
 /// The manifests that a command line names, for a caller that means to read them for [`parse_with`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ManifestFiles {
-    /// The local paths of `-f`, in order; `-` is standard input, and a directory stands for what is in it.
-    pub paths: Vec<String>,
+    /// Each value of `-f`, in order.
+    pub values: Vec<ManifestValue>,
     /// Whether directories are read with all that is below them.
     pub recursive: bool,
     /// Whether that is all: no URL, no kustomization.
     pub complete: bool,
+}
+
+/// A value of `-f` and where it stands, so that other paths can be put in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestValue {
+    /// The word it is in, from 0.
+    pub word: usize,
+    /// The byte of the word at which it begins; it goes on to the end of the word.
+    pub start: usize,
+    /// The local paths it lists; `-` is standard input, and a directory stands for what is in it.
+    pub paths: Vec<String>,
 }
 
 /// Which manifests `words`, the words after `kubectl`, name.
@@ -77,31 +55,50 @@ pub struct ManifestFiles {
 /// [`Unreadable`] when a word is not understood.
 pub fn manifest_files(words: &[String]) -> Result<ManifestFiles, Unreadable> {
     let found = tree::find(words)?;
+    let nothing = ManifestFiles {
+        complete: true,
+        ..ManifestFiles::default()
+    };
     if found.path == "__complete" {
-        return Ok(ManifestFiles {
-            complete: true,
-            ..ManifestFiles::default()
-        });
+        return Ok(nothing);
     }
     let line = flags::parse(&found.words, &table::FlagSet::parsing(found.path))?;
-    let nothing = Surroundings::default();
-    let mut reading = Reading::start(found.path, line, &nothing, None)?;
+    // `logs -f` is another option of the same letter. With `--raw` the file is a request's body, whatever is in it: the
+    // path that it is sent to decides.
+    if line.on("help") || line.has("raw") || !line.has("filename") && !line.has("kustomize") {
+        return Ok(nothing);
+    }
+    let around = Surroundings::default();
+    let mut reading = Reading::start(found.path, line, &around, None)?;
     let named = hazards::of_manifests(&mut reading)?;
-    let paths = reading
+    let values = reading
         .line
         .values("filename")
-        .flat_map(|word| {
-            word.text
-                .split(',')
-                .filter(|path| !path.is_empty() && !hazards::is_url(path))
+        .map(|value| {
+            let (word, start) =
+                place_of(value.text, words).ok_or_else(|| value.unreadable("stands nowhere"))?;
+            let paths = value.text.split(',').filter(|path| !path.is_empty());
+            Ok(ManifestValue {
+                word,
+                start,
+                paths: paths.map(str::to_owned).collect(),
+            })
         })
-        .map(str::to_owned)
-        .collect();
-    let recursive = reading.line.on("recursive");
+        .collect::<Result<_, Unreadable>>()?;
     Ok(ManifestFiles {
-        paths,
-        recursive,
+        values,
+        recursive: reading.line.on("recursive"),
         complete: named != hazards::Named::Anything,
+    })
+}
+
+/// The word whose end `value` is a slice of, and where in it.
+fn place_of(value: &str, words: &[String]) -> Option<(usize, usize)> {
+    let at = value.as_ptr().addr();
+    words.iter().enumerate().find_map(|(index, word)| {
+        let start = at.checked_sub(word.as_ptr().addr())?;
+        let reaches_the_end = start.checked_add(value.len())? == word.len();
+        (reaches_the_end && word.get(start..) == Some(value)).then_some((index, start))
     })
 }
 

@@ -1,0 +1,332 @@
+//! The files a command reads whose content decides: read once, digested, judged, and handed to the tool as those very bytes.
+//!
+//! Each file's bytes go into a sealed memory file that the tool inherits, and the path on its command line becomes
+//! `/proc/self/fd/N`. So whatever happens to the file after it was read, the tool reads what was judged.
+
+use argv::kubectl::{Manifest, ManifestValue, manifest_files};
+use argv::{Tool, Unreadable, words};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+/// The most bytes that are read for one command.
+const MOST_BYTES: u64 = 8 << 20;
+/// The most files; each takes a descriptor of the tool.
+const MOST_FILES: usize = 256;
+/// What kubectl reads of a directory.
+const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// The objects in all manifests; `None` when there are none, or not all could be read here.
+    pub manifests: Option<Vec<Manifest>>,
+    /// What goes into the record, in the order of the command line.
+    pub files: Vec<InputFile>,
+    /// Words of the command line (from 0, without the tool's name) and what takes their places.
+    replaced: Vec<(usize, OsString)>,
+    held: Vec<OwnedFd>,
+}
+
+/// A file as it was read.
+#[derive(Debug, Clone)]
+pub struct InputFile {
+    /// The path; `-` is standard input.
+    pub path: String,
+    /// SHA-256 of its content, hex.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: usize,
+}
+
+/// What the files are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The command is to run.
+    Run,
+    /// Somebody asks what would become of it: standard input is theirs, and a file may not be there yet. With either of
+    /// these, no content is known.
+    Ask,
+}
+
+impl Inputs {
+    /// Reads what `args`, the words after the tool's name, name.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose content is not understood: then nothing may run.
+    pub fn take(tool: Tool, args: &[OsString], purpose: Purpose) -> Result<Inputs, Unreadable> {
+        if tool != Tool::Kubectl {
+            return Ok(Inputs::default());
+        }
+        let words = words::utf8(args)?;
+        let named = manifest_files(&words)?;
+        let mut paths = named.values.iter().flat_map(|value| &value.paths);
+        let stdins = paths.clone().filter(|path| *path == "-").count();
+        let only_asked =
+            purpose == Purpose::Ask && paths.any(|path| path == "-" || !Path::new(path).exists());
+        if !named.complete || named.values.is_empty() || only_asked {
+            return Ok(Inputs::default());
+        }
+        if stdins > 1 {
+            return Err(Unreadable::missing(
+                "standard input is named twice; it can be read once",
+            ));
+        }
+        let mut inputs = Inputs {
+            manifests: Some(Vec::new()),
+            ..Inputs::default()
+        };
+        for value in &named.values {
+            inputs.take_value(value, &words, named.recursive)?;
+        }
+        Ok(inputs)
+    }
+
+    /// `args` with the memory files' paths in the places of those that were read.
+    pub fn put_into(&self, args: &mut [OsString]) {
+        for (index, word) in &self.replaced {
+            if let Some(place) = args.get_mut(index.saturating_add(1)) {
+                place.clone_from(word);
+            }
+        }
+    }
+
+    /// The descriptors of the memory files.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.held.iter().map(AsRawFd::as_raw_fd)
+    }
+
+    fn take_value(
+        &mut self,
+        value: &ManifestValue,
+        words: &[String],
+        recursive: bool,
+    ) -> Result<(), Unreadable> {
+        let mut paths = Vec::new();
+        for named in &value.paths {
+            let files = if named == "-" {
+                vec![PathBuf::from("-")]
+            } else {
+                expand(Path::new(named), recursive)
+                    .map_err(|error| unreadable(value, named, &format!("cannot be read: {error}")))?
+            };
+            if files.is_empty() {
+                return Err(unreadable(value, named, "has no manifests in it"));
+            }
+            for file in files {
+                paths.push(self.take_file(value, &file)?);
+            }
+        }
+        let before = words
+            .get(value.word)
+            .and_then(|word| word.get(..value.start))
+            .unwrap_or_default();
+        self.replaced
+            .push((value.word, format!("{before}{}", paths.join(",")).into()));
+        Ok(())
+    }
+
+    /// Returns the path under which the tool finds the content.
+    fn take_file(&mut self, value: &ManifestValue, file: &Path) -> Result<String, Unreadable> {
+        let name = file.display().to_string();
+        let fail = |problem: &str| unreadable(value, &name, problem);
+        if self.files.len() >= MOST_FILES {
+            return Err(fail(&format!(
+                "is one file too many; at most {MOST_FILES} are read"
+            )));
+        }
+        let taken: usize = self.files.iter().map(|file| file.bytes).sum();
+        let left = MOST_BYTES.saturating_sub(taken as u64);
+        let content = read(file, left).map_err(|error| fail(&format!("cannot be read: {error}")))?;
+        if content.len() as u64 > left {
+            return Err(fail(&format!(
+                "makes the input larger than {} MiB, the most that is judged",
+                MOST_BYTES >> 20
+            )));
+        }
+        let found =
+            Manifest::read(&content).map_err(|fault| fail(&format!("is not judged: {}", fault.problem)))?;
+        self.manifests.get_or_insert_default().extend(found);
+        let held = seal(&content).map_err(|error| fail(&format!("cannot be kept: {error}")))?;
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+        self.held.push(held);
+        self.files.push(InputFile {
+            path: name,
+            sha256: Sha256::digest(&content)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            bytes: content.len(),
+        });
+        Ok(path)
+    }
+}
+
+fn unreadable(value: &ManifestValue, path: &str, problem: &str) -> Unreadable {
+    Unreadable::at(value.word, path, problem)
+}
+
+/// The content, and one byte more when there is more than `most`.
+fn read(file: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let most = most.saturating_add(1);
+    if file == Path::new("-") {
+        io::stdin().lock().take(most).read_to_end(&mut content)?;
+    } else {
+        File::open(file)?.take(most).read_to_end(&mut content)?;
+    }
+    Ok(content)
+}
+
+/// A file is itself; a directory is what kubectl reads of it, in its order: by name, without following links to
+/// directories, and below only when asked to.
+fn expand(path: &Path, recursive: bool) -> io::Result<Vec<PathBuf>> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut left = vec![path.to_owned()];
+    while let Some(directory) = left.pop() {
+        let mut entries = std::fs::read_dir(&directory)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        let mut below = Vec::new();
+        for entry in entries {
+            if entry.file_type()?.is_dir() {
+                below.push(entry.path());
+            } else if is_manifest(&entry.path()) {
+                found.push(entry.path());
+            }
+            if found.len().saturating_add(left.len()) > MOST_FILES.saturating_mul(16) {
+                return Err(io::Error::other("there are too many files in it"));
+            }
+        }
+        if recursive {
+            left.extend(below.into_iter().rev());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_manifest(file: &Path) -> bool {
+    file.extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| EXTENSIONS.contains(&extension))
+}
+
+/// A memory file with this content that nobody can change any more. It is inherited by the tool, the only program that is
+/// started after it.
+fn seal(content: &[u8]) -> io::Result<OwnedFd> {
+    let held = memfd_create("input", MFdFlags::MFD_ALLOW_SEALING)?;
+    let mut file = File::from(held);
+    file.write_all(content)?;
+    let held = OwnedFd::from(file);
+    fcntl(
+        &held,
+        FcntlArg::F_ADD_SEALS(
+            SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL,
+        ),
+    )?;
+    Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n";
+
+    fn args(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_tool_reads_what_was_read_whatever_becomes_of_the_file() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("pod.yaml");
+        fs::write(&file, POD).unwrap();
+        let mut line = args(&["kubectl", "apply", &format!("-f={}", file.display()), "-n", "dev"]);
+        let inputs = Inputs::take(Tool::Kubectl, &line[1..], Purpose::Run).unwrap();
+        fs::write(&file, "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n").unwrap();
+        inputs.put_into(&mut line);
+        let word = line[2].to_str().unwrap();
+        assert!(word.starts_with("-f=/proc/self/fd/"), "{word}");
+        assert_eq!(fs::read_to_string(&word[3..]).unwrap(), POD);
+        assert!(
+            fs::write(&word[3..], "x").is_err(),
+            "nobody can change what was sealed"
+        );
+        assert_eq!(inputs.manifests.unwrap()[0].kind, "Pod");
+        assert_eq!(inputs.files[0].bytes, POD.len());
+    }
+
+    #[test]
+    fn a_directory_is_read_as_kubectl_reads_it() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir(at("below")).unwrap();
+        for name in ["b.yaml", "a.json", "c.txt", "below/d.yml"] {
+            let pod = POD.replace("web", &name.replace('/', "-"));
+            let pod = if name.ends_with("json") {
+                "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a.json\"}}".to_owned()
+            } else {
+                pod
+            };
+            fs::write(at(name), pod).unwrap();
+        }
+        let names = |flags: &[&str]| {
+            let directory = root.path().display().to_string();
+            let line = args(&[&["apply", "-f", directory.as_str()], flags].concat());
+            let found = Inputs::take(Tool::Kubectl, &line, Purpose::Run)
+                .unwrap()
+                .manifests
+                .unwrap();
+            found.into_iter().filter_map(|it| it.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["a.json", "b.yaml"]);
+        assert_eq!(names(&["-R"]), ["a.json", "b.yaml", "below-d.yml"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_judged_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let problem = |path: &Path| {
+            let line = args(&["apply", "-f", &path.display().to_string()]);
+            Inputs::take(Tool::Kubectl, &line, Purpose::Run)
+                .unwrap_err()
+                .problem
+        };
+        assert!(problem(&root.path().join("absent")).contains("No such file"));
+        assert!(problem(root.path()).contains("no manifests"));
+        let file = root.path().join("x.yaml");
+        fs::write(&file, "apiVersion: v1\nkind: Pod\nkind: Secret\n").unwrap();
+        assert!(problem(&file).contains("Duplicate key"));
+        fs::write(&file, vec![b'#'; (MOST_BYTES as usize).saturating_add(1)]).unwrap();
+        assert!(problem(&file).contains("larger than 8 MiB"));
+        assert!(problem(Path::new("/dev/zero")).contains("larger than 8 MiB"));
+    }
+
+    #[test]
+    fn what_is_not_all_known_is_left_to_the_judge() {
+        for line in [
+            args(&["apply", "-f", "https://example.com/x.yaml"]),
+            args(&["apply", "-k", "."]),
+            args(&["apply", "-f", "-"]),
+            args(&["apply", "-f", "absent.yaml"]),
+            args(&["get", "pods"]),
+        ] {
+            assert!(
+                Inputs::take(Tool::Kubectl, &line, Purpose::Ask)
+                    .unwrap()
+                    .manifests
+                    .is_none()
+            );
+        }
+    }
+}
