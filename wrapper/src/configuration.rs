@@ -4,6 +4,8 @@
 //! `session.json` beside it; so neither the environment nor the name it is called by can point it elsewhere. Any other
 //! gate reads [`HOST_FILE`]. Both files have this form; unknown keys are errors.
 
+use crate::tool_files::Pinned;
+use argv::Tool;
 use audit_event::Pins;
 use policies::{Level, Track};
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,10 @@ pub struct Configuration {
     /// SHA-256 of the operator's values of those that hold credentials.
     #[serde(default)]
     pub secrets: BTreeMap<String, String>,
+    /// The tools' own configuration files as they were when the session began. Absent on a host, where they must not be
+    /// the caller's.
+    #[serde(default)]
+    pub files: Option<BTreeMap<Tool, Pinned>>,
     /// How long an answer of the sidecar may take, in milliseconds.
     #[serde(default = "default_deadline")]
     pub deadline_ms: u64,

@@ -13,6 +13,7 @@ mod operator;
 mod shell;
 mod supervise;
 mod sys;
+mod tool_files;
 mod tool_path;
 
 pub use sys::arguments;

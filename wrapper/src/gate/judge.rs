@@ -5,9 +5,11 @@ use super::refusal::Stop;
 use super::snapshot::Snapshot;
 use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
 use crate::inputs::{Inputs, Purpose};
-use argv::{Invocation, Surroundings};
+use crate::tool_files;
+use argv::{Invocation, Surroundings, Tool};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What was understood, and the verdict.
@@ -33,6 +35,14 @@ impl Judgement {
         child: &Child,
     ) -> Result<Judgement, Stop> {
         let (governance, policy_digest) = load(file, orders, identity.level)?;
+        if let Some(why) = configuration_fault(call.tool, orders, child) {
+            return Ok(Judgement {
+                invocation: None,
+                verdict: Verdict::Deny(misconfigured(why)),
+                policy_digest,
+                inputs: Inputs::default(),
+            });
+        }
         let understood = Inputs::take(call.tool, call.words(), Purpose::Run).and_then(|inputs| {
             let around = Surroundings {
                 manifests: inputs.manifests.clone(),
@@ -77,19 +87,33 @@ impl Judgement {
         error: &ConfigurationError,
     ) -> Result<Judgement, Stop> {
         let (_, policy_digest) = load(file, orders, identity.level)?;
-        let denial = Denial {
-            reason: policies::Reason::Configuration,
-            rule: None,
-            message: error.to_string(),
-            nearest: Vec::new(),
-        };
         Ok(Judgement {
             invocation: None,
-            verdict: Verdict::Deny(denial),
+            verdict: Verdict::Deny(misconfigured(error.to_string())),
             policy_digest,
             inputs: Inputs::default(),
         })
     }
+}
+
+fn misconfigured(message: String) -> Denial {
+    Denial {
+        reason: policies::Reason::Configuration,
+        rule: None,
+        message,
+        nearest: Vec::new(),
+    }
+}
+
+/// Why the tool's own configuration cannot be trusted, if so.
+fn configuration_fault(tool: Tool, orders: &Configuration, child: &Child) -> Option<String> {
+    let paths = tool_files::paths(tool, |name| child.around.variable(name).map(str::to_owned));
+    let nothing = BTreeMap::new();
+    let pinned = orders
+        .files
+        .as_ref()
+        .map(|files| files.get(&tool).unwrap_or(&nothing));
+    tool_files::fault(paths, pinned)
 }
 
 /// The policy of one level, checked against the digest that is pinned for it.

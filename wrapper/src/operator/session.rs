@@ -17,6 +17,7 @@ use crate::configuration::{Configuration, SESSION_FILE};
 use crate::exit::Exit;
 use crate::gate;
 use crate::governance::Source;
+use crate::tool_files;
 use argv::Tool;
 use audit_event::{Pin, Pins};
 use policies::{Level, Track};
@@ -127,6 +128,17 @@ impl Session {
             path: std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
             environment,
             secrets,
+            files: Some(
+                Tool::ALL
+                    .into_iter()
+                    .map(|tool| {
+                        (
+                            tool,
+                            tool_files::pin(tool_files::paths(tool, |name| std::env::var(name).ok())),
+                        )
+                    })
+                    .collect(),
+            ),
             deadline_ms: 5_000,
         };
         self.write(SESSION_FILE, &to_json(&orders)?)?;

@@ -1,0 +1,216 @@
+//! The tools' own configuration files. They can run programs and send requests elsewhere (exec plugins, `credential_process`,
+//! aliases, plugins, service models), so a call is judged only while they are as the operator had them.
+//!
+//! In a session, their digests are pinned when it begins. On a host, they must not be the caller's to write.
+
+use argv::Tool;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The most bytes of one file that are read.
+const MOST_BYTES: u64 = 8 << 20;
+/// The most files in a directory.
+const MOST_FILES: usize = 1_000;
+
+/// Files and directories by path, each with the SHA-256 of its content in hex; `None` for what is not there.
+pub type Pinned = BTreeMap<PathBuf, Option<String>>;
+
+/// Where `tool` looks for its configuration, whether or not anything is there. `variable` is the environment that it gets.
+pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let home = set("HOME").map(PathBuf::from).unwrap_or_default();
+    let or_home = |name: &str, below: &str| {
+        set(name).map_or_else(
+            || home.join(below),
+            |given| match given.strip_prefix("~/") {
+                Some(rest) => home.join(rest),
+                None => PathBuf::from(given),
+            },
+        )
+    };
+    match tool {
+        Tool::Kubectl => match set("KUBECONFIG") {
+            Some(list) => list
+                .split(':')
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+                .collect(),
+            None => vec![home.join(".kube/config")],
+        },
+        Tool::Aws => vec![
+            or_home("AWS_CONFIG_FILE", ".aws/config"),
+            or_home("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+            home.join(".aws/cli/alias"),
+            home.join(".aws/models"),
+            home.join(".boto"),
+        ],
+        Tool::Gh => {
+            let directory = set("GH_CONFIG_DIR").map_or_else(
+                || {
+                    let base = set("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+                    base.join("gh")
+                },
+                PathBuf::from,
+            );
+            vec![directory.join("config.yml"), directory.join("hosts.yml")]
+        }
+    }
+}
+
+/// What is at these paths now.
+pub fn pin(paths: Vec<PathBuf>) -> Pinned {
+    paths
+        .into_iter()
+        .map(|path| {
+            let found = digest(&path);
+            (path, found)
+        })
+        .collect()
+}
+
+/// Why the configuration is not the operator's, if so.
+pub fn fault(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Option<String> {
+    paths.into_iter().find_map(|path| match pinned {
+        Some(pinned) => since_pinned(&path, pinned),
+        None => written_by_the_caller(&path),
+    })
+}
+
+fn since_pinned(path: &Path, pinned: &Pinned) -> Option<String> {
+    let changed = match (pinned.get(path), digest(path)) {
+        (Some(before), now) if *before == now => return None,
+        (Some(Some(_)), None) => "was removed",
+        (Some(None), Some(_)) => "was made",
+        _ => "was changed",
+    };
+    Some(format!(
+        "`{}` {changed} since the session began, so what it makes of this command was not judged; put it back, or \
+         start a new session",
+        path.display()
+    ))
+}
+
+fn written_by_the_caller(path: &Path) -> Option<String> {
+    let caller = nix::unistd::getuid().as_raw();
+    let is_theirs = |found: &Metadata| caller != 0 && (found.uid() == caller || found.mode() & 0o002 != 0);
+    let found = std::fs::metadata(path).ok()?;
+    is_theirs(&found).then(|| {
+        format!(
+            "`{}` can be written by the caller, so it could run or redirect anything; make it root's, mode 0644",
+            path.display()
+        )
+    })
+}
+
+/// The digest of what is there; a text that says why where it cannot be read, for the tool cannot read it either.
+fn digest(path: &Path) -> Option<String> {
+    match content(path) {
+        Ok(bytes) => Some(hex(&bytes)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        Err(error) => Some(format!("unreadable: {}", error.kind())),
+    }
+}
+
+/// A file's bytes; for a directory the names and digests of everything below.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return directory(path);
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+fn directory(path: &Path) -> io::Result<Vec<u8>> {
+    let (mut left, mut files) = (vec![path.to_owned()], Vec::new());
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                left.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+            if files.len().saturating_add(left.len()) > MOST_FILES {
+                return Err(ErrorKind::FileTooLarge.into());
+            }
+        }
+    }
+    files.sort();
+    let mut listing = Vec::new();
+    for file in files {
+        listing.extend(format!("{}\0{}\0", file.display(), digest(&file).unwrap_or_default()).into_bytes());
+    }
+    Ok(listing)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn of(tool: Tool, variables: &[(&str, &str)]) -> Vec<String> {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        paths(tool, variable)
+            .into_iter()
+            .map(|path| path.display().to_string())
+            .collect()
+    }
+
+    #[test]
+    fn each_tool_is_known_to_look_where_it_looks() {
+        let home = ("HOME", "/h");
+        assert_eq!(of(Tool::Kubectl, &[home]), ["/h/.kube/config"]);
+        assert_eq!(of(Tool::Kubectl, &[home, ("KUBECONFIG", "/a::/b")]), ["/a", "/b"]);
+        assert_eq!(
+            of(Tool::Aws, &[home, ("AWS_CONFIG_FILE", "~/c")])[..2],
+            ["/h/c", "/h/.aws/credentials"]
+        );
+        assert_eq!(
+            of(Tool::Gh, &[home, ("XDG_CONFIG_HOME", "/x")])[0],
+            "/x/gh/config.yml"
+        );
+        assert_eq!(of(Tool::Gh, &[home, ("GH_CONFIG_DIR", "/g")])[1], "/g/hosts.yml");
+    }
+
+    #[test]
+    fn every_change_is_noticed_and_putting_it_back_is_enough() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::write(at("there"), "a").unwrap();
+        fs::create_dir_all(at("models/ec2")).unwrap();
+        let paths = || vec![at("there"), at("absent"), at("models")];
+        let pinned = pin(paths());
+        let fault = || fault(paths(), Some(&pinned));
+        assert_eq!(fault(), None);
+        fs::write(at("there"), "b").unwrap();
+        assert!(fault().unwrap().contains("was changed"));
+        fs::remove_file(at("there")).unwrap();
+        assert!(fault().unwrap().contains("was removed"));
+        fs::write(at("there"), "a").unwrap();
+        assert_eq!(fault(), None);
+        fs::write(at("absent"), "").unwrap();
+        assert!(fault().unwrap().contains("was made"));
+        fs::remove_file(at("absent")).unwrap();
+        fs::write(at("models/ec2/service-2.json"), "{}").unwrap();
+        assert!(fault().unwrap().contains("models` was changed"));
+    }
+}
