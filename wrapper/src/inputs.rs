@@ -30,6 +30,8 @@ pub struct Inputs {
     pub files: Vec<InputFile>,
     /// Words of the command line (from 0, without the tool's name) and what takes their places.
     replaced: Vec<(usize, OsString)>,
+    /// Variables that the tool gets instead of the caller's.
+    pub environment: Vec<(&'static str, String)>,
     held: Vec<OwnedFd>,
 }
 
@@ -85,6 +87,23 @@ impl Inputs {
             inputs.take_value(value, &words, named.recursive)?;
         }
         Ok(inputs)
+    }
+
+    /// Hands the kubeconfig to kubectl as the bytes that were read, so that nobody can put another in its place.
+    ///
+    /// # Errors
+    /// When memory cannot be had.
+    pub fn hold_kubeconfig(&mut self, contents: &[Vec<u8>]) -> io::Result<()> {
+        let mut paths = Vec::new();
+        for content in contents {
+            let held = seal(content)?;
+            paths.push(format!("/proc/self/fd/{}", held.as_raw_fd()));
+            self.held.push(held);
+        }
+        if !paths.is_empty() {
+            self.environment.push(("KUBECONFIG", paths.join(":")));
+        }
+        Ok(())
     }
 
     /// `args` with the memory files' paths in the places of those that were read.

@@ -72,17 +72,37 @@ pub fn pin(paths: Vec<PathBuf>) -> Pinned {
         .collect()
 }
 
-/// Why the configuration is not the operator's, if so.
-pub fn fault(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Option<String> {
-    paths.into_iter().find_map(|path| match pinned {
-        Some(pinned) => since_pinned(&path, pinned),
-        None => written_by_the_caller(&path),
-    })
+/// The contents of what is there, whoever wrote it: for somebody who only asks.
+pub fn read(paths: Vec<PathBuf>) -> Vec<Vec<u8>> {
+    let pinned = pin(paths.clone());
+    take(paths, Some(&pinned)).unwrap_or_default()
 }
 
-fn since_pinned(path: &Path, pinned: &Pinned) -> Option<String> {
-    let changed = match (pinned.get(path), digest(path)) {
-        (Some(before), now) if *before == now => return None,
+/// The contents of what is there, in order, each read once; a directory's are left out.
+///
+/// # Errors
+/// Why the configuration is not the operator's.
+pub fn take(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Result<Vec<Vec<u8>>, String> {
+    let mut contents = Vec::new();
+    for path in paths {
+        let found = content(&path);
+        let fault = match pinned {
+            Some(pinned) => since_pinned(&path, pinned, &digest_of(&found)),
+            None => written_by_the_caller(&path),
+        };
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        if let Ok(Content::File(bytes)) = found {
+            contents.push(bytes);
+        }
+    }
+    Ok(contents)
+}
+
+fn since_pinned(path: &Path, pinned: &Pinned, now: &Option<String>) -> Option<String> {
+    let changed = match (pinned.get(path), now) {
+        (Some(before), now) if before == now => return None,
         (Some(Some(_)), None) => "was removed",
         (Some(None), Some(_)) => "was made",
         _ => "was changed",
@@ -106,27 +126,36 @@ fn written_by_the_caller(path: &Path) -> Option<String> {
     })
 }
 
-/// The digest of what is there; a text that says why where it cannot be read, for the tool cannot read it either.
+enum Content {
+    File(Vec<u8>),
+    /// The names and digests of everything below.
+    Directory(Vec<u8>),
+}
+
 fn digest(path: &Path) -> Option<String> {
-    match content(path) {
-        Ok(bytes) => Some(hex(&bytes)),
+    digest_of(&content(path))
+}
+
+/// A digest; a text that says why where it cannot be read, for the tool cannot read it either.
+fn digest_of(content: &io::Result<Content>) -> Option<String> {
+    match content {
+        Ok(Content::File(bytes) | Content::Directory(bytes)) => Some(hex(bytes)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
         Err(error) => Some(format!("unreadable: {}", error.kind())),
     }
 }
 
-/// A file's bytes; for a directory the names and digests of everything below.
-fn content(path: &Path) -> io::Result<Vec<u8>> {
+fn content(path: &Path) -> io::Result<Content> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
-        return directory(path);
+        return directory(path).map(Content::Directory);
     }
     let mut bytes = Vec::new();
     file.take(MOST_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(ErrorKind::FileTooLarge.into());
     }
-    Ok(bytes)
+    Ok(Content::File(bytes))
 }
 
 fn directory(path: &Path) -> io::Result<Vec<u8>> {
@@ -199,8 +228,8 @@ mod tests {
         fs::create_dir_all(at("models/ec2")).unwrap();
         let paths = || vec![at("there"), at("absent"), at("models")];
         let pinned = pin(paths());
-        let fault = || fault(paths(), Some(&pinned));
-        assert_eq!(fault(), None);
+        let fault = || take(paths(), Some(&pinned)).err();
+        assert_eq!(take(paths(), Some(&pinned)).unwrap(), [b"a"]);
         fs::write(at("there"), "b").unwrap();
         assert!(fault().unwrap().contains("was changed"));
         fs::remove_file(at("there")).unwrap();

@@ -19,9 +19,15 @@ pub struct Child {
 }
 
 impl Child {
-    /// `NAME=value`, for exec.
-    pub fn entries(&self) -> Vec<Vec<u8>> {
-        self.variables
+    /// `NAME=value`, for exec; `instead` has the values of variables that the tool gets instead.
+    pub fn entries(&self, instead: &[(&str, String)]) -> Vec<Vec<u8>> {
+        let mut variables = self.variables.clone();
+        variables.extend(
+            instead
+                .iter()
+                .map(|(name, value)| (OsString::from(name), OsString::from(value))),
+        );
+        variables
             .iter()
             .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
             .collect()

@@ -6,7 +6,8 @@ use super::snapshot::Snapshot;
 use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
 use crate::inputs::{Inputs, Purpose};
 use crate::tool_files;
-use argv::{Invocation, Surroundings, Tool};
+use argv::kubectl::Kubeconfig;
+use argv::{Hazard, Invocation, Surroundings, Tool, Unreadable};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -35,25 +36,21 @@ impl Judgement {
         child: &Child,
     ) -> Result<Judgement, Stop> {
         let (governance, policy_digest) = load(file, orders, identity.level)?;
-        if let Some(why) = configuration_fault(call.tool, orders, child) {
-            return Ok(Judgement {
-                invocation: None,
-                verdict: Verdict::Deny(misconfigured(why)),
-                policy_digest,
-                inputs: Inputs::default(),
-            });
-        }
-        let understood = Inputs::take(call.tool, call.words(), Purpose::Run).and_then(|inputs| {
-            let around = Surroundings {
-                manifests: inputs.manifests.clone(),
-                ..child.around.clone()
-            };
-            Ok((argv::parse(call.tool, call.words(), &around)?, inputs))
-        });
-        let (invocation, inputs, verdict) = match understood {
+        let files = match configuration_files(call.tool, orders, child) {
+            Ok(files) => files,
+            Err(why) => {
+                return Ok(Judgement {
+                    invocation: None,
+                    verdict: Verdict::Deny(misconfigured(why)),
+                    policy_digest,
+                    inputs: Inputs::default(),
+                });
+            }
+        };
+        let (invocation, inputs, verdict) = match understand(call, child, &files) {
             Ok((invocation, inputs)) => {
                 let verdict = governance.evaluate(&invocation);
-                (Some(invocation), inputs, verdict)
+                (Some(invocation), inputs?, verdict)
             }
             Err(unreadable) => (
                 None,
@@ -105,15 +102,44 @@ fn misconfigured(message: String) -> Denial {
     }
 }
 
-/// Why the tool's own configuration cannot be trusted, if so.
-fn configuration_fault(tool: Tool, orders: &Configuration, child: &Child) -> Option<String> {
+/// The command, with where it goes filled in from kubectl's configuration, and what it reads.
+fn understand(
+    call: &Snapshot,
+    child: &Child,
+    files: &[Vec<u8>],
+) -> Result<(Invocation, Result<Inputs, Stop>), Unreadable> {
+    let mut inputs = Inputs::take(call.tool, call.words(), Purpose::Run)?;
+    let around = Surroundings {
+        manifests: inputs.manifests.clone(),
+        ..child.around.clone()
+    };
+    let mut invocation = argv::parse(call.tool, call.words(), &around)?;
+    // With `--kubeconfig` it is another file that counts, and a command that changes the configuration must find the real one.
+    let is_bound = call.tool == Tool::Kubectl
+        && !invocation.has_hazard(Hazard::RedirectsEndpoint)
+        && !invocation.has_hazard(Hazard::ChangesTool);
+    let texts: Option<Vec<&str>> = files.iter().map(|file| std::str::from_utf8(file).ok()).collect();
+    if is_bound && let Some(kubeconfig) = texts.and_then(|texts| Kubeconfig::read(&texts)) {
+        kubeconfig.resolve(&mut invocation);
+        // Elsewhere its relative paths would mean other files.
+        if !kubeconfig.has_relative_paths
+            && let Err(error) = inputs.hold_kubeconfig(files)
+        {
+            return Ok((invocation, Err(Stop::system(error))));
+        }
+    }
+    Ok((invocation, Ok(inputs)))
+}
+
+/// The contents of the tool's own configuration files, or why they cannot be trusted.
+fn configuration_files(tool: Tool, orders: &Configuration, child: &Child) -> Result<Vec<Vec<u8>>, String> {
     let paths = tool_files::paths(tool, |name| child.around.variable(name).map(str::to_owned));
     let nothing = BTreeMap::new();
     let pinned = orders
         .files
         .as_ref()
         .map(|files| files.get(&tool).unwrap_or(&nothing));
-    tool_files::fault(paths, pinned)
+    tool_files::take(paths, pinned)
 }
 
 /// The policy of one level, checked against the digest that is pinned for it.

@@ -87,7 +87,8 @@ fn execute(
             return Err(Stop::no_tool(no_tool));
         }
     };
-    let program = program(&path, &call, child, event)?;
+    let environment = child.entries(&company.inputs.environment);
+    let program = program(&path, &call, environment, event)?;
     let result = supervise::run(&program, inherited, &mut company);
     match result {
         Ok((ended, duration)) => {
@@ -111,10 +112,9 @@ fn execute(
 fn program(
     path: &Path,
     call: &Snapshot,
-    child: &environment::Child,
+    mut environment: Vec<Vec<u8>>,
     event: &audit_event::Event,
 ) -> Result<Program, Stop> {
-    let mut environment = child.entries();
     environment.push(format!("REEVE_REQUEST_ID={}", event.request_id).into_bytes());
     let strings = |words: Vec<Vec<u8>>| words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let no_nul = |error| Stop::system(std::io::Error::other(error));

@@ -8,6 +8,9 @@ use crate::gate;
 use crate::governance::Source;
 use crate::inputs::{Inputs, Purpose};
 use crate::shell;
+use crate::tool_files;
+use argv::Hazard;
+use argv::kubectl::Kubeconfig;
 use argv::{Invocation, Surroundings, Tool, Unreadable, environment};
 use policies::{Denial, Governance, Verdict};
 use std::path::Path;
@@ -94,7 +97,15 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
             environment,
             manifests: inputs.manifests,
         };
-        argv::parse(tool, args, &around)
+        let mut invocation = argv::parse(tool, args, &around)?;
+        if tool == Tool::Kubectl && !invocation.has_hazard(Hazard::RedirectsEndpoint) {
+            let files = tool_files::read(tool_files::paths(tool, |name| std::env::var(name).ok()));
+            let texts: Option<Vec<&str>> = files.iter().map(|file| std::str::from_utf8(file).ok()).collect();
+            if let Some(kubeconfig) = texts.and_then(|texts| Kubeconfig::read(&texts)) {
+                kubeconfig.resolve(&mut invocation);
+            }
+        }
+        Ok(invocation)
     });
     let verdict = match &understood {
         Ok(invocation) => governance.evaluate(invocation),

@@ -98,7 +98,7 @@ fn unclear(problem: &str) -> Unreadable {
 
 /// As much of a document as matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Tree {
+pub(super) enum Tree {
     Null,
     Text(String),
     /// A number or a truth value, or a plain word that some parser takes for one.
@@ -108,7 +108,30 @@ enum Tree {
 }
 
 impl Tree {
-    fn get(&self, key: &str) -> Option<&Tree> {
+    /// The content of a file that is one document, YAML or JSON; nothing when it is empty.
+    pub(super) fn of_one_document(text: &str) -> Result<Option<Tree>, Unreadable> {
+        let mut trees = documents(text)?
+            .into_iter()
+            .map(|(line, document)| yaml(line, document));
+        let found = trees
+            .by_ref()
+            .find(|tree| !matches!(tree, Ok(None)))
+            .unwrap_or(Ok(None));
+        if trees.any(|tree| !matches!(tree, Ok(None))) {
+            return Err(unclear("has several documents"));
+        }
+        found
+    }
+
+    /// The items of a list; none of anything else.
+    pub(super) fn items(&self) -> &[Tree] {
+        match self {
+            Tree::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Tree> {
         match self {
             Tree::Map(entries) => entries
                 .iter()
@@ -119,7 +142,7 @@ impl Tree {
     }
 
     /// The text under `key`; nothing where there is none or null.
-    fn text(&self, key: &str) -> Result<Option<String>, Unreadable> {
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>, Unreadable> {
         match self.get(key) {
             None | Some(Tree::Null) => Ok(None),
             Some(Tree::Text(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),

@@ -11,6 +11,7 @@ mod completion;
 mod create;
 mod flags;
 mod hazards;
+mod kubeconfig;
 mod local;
 mod manifest;
 mod raw;
@@ -24,6 +25,7 @@ mod tree;
 mod write;
 
 use crate::{Invocation, Surroundings, Tool, Unreadable};
+pub use kubeconfig::Kubeconfig;
 pub use manifest::Manifest;
 use reading::Reading;
 

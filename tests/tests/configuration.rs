@@ -1,0 +1,143 @@
+//! The tools' own configuration files: what was judged is what the tool finds in them.
+
+use acceptance::kube_api::Cluster;
+use acceptance::session::{Scratch, summary};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[test]
+fn a_configuration_that_the_agent_changed_is_not_used() {
+    let mut scratch = Scratch::new();
+    for name in ["kubectl", "aws", "gh"] {
+        scratch.stand_in(name, "#!/bin/bash\necho ran >>ran\n");
+    }
+    std::fs::create_dir_all(scratch.at("home/.kube")).expect("a directory can be made");
+    std::fs::write(scratch.at("home/.kube/config"), "current-context: a\n").expect("it can be written");
+    let output = scratch.run(
+        "kubectl get pods; aws ec2 describe-instances; gh pr list -R o/r; cat ran; rm ran\n\
+         mkdir -p ~/.aws/cli ~/.aws/models/ec2/2016-11-15 ~/.config/gh\n\
+         echo 'users: [{name: u, user: {exec: {command: /tmp/x}}}]' >>~/.kube/config\n\
+         kubectl get pods 2>>err; echo $?\n\
+         printf '[toplevel]\\nec2 = !touch pwned\\n' >~/.aws/cli/alias\n\
+         aws ec2 describe-instances 2>>err; echo $?; rm ~/.aws/cli/alias\n\
+         echo '{}' >~/.aws/models/ec2/2016-11-15/service-2.json\n\
+         aws ec2 describe-instances 2>>err; echo $?; rm -r ~/.aws/models\n\
+         printf '[default]\\ncredential_process = touch pwned\\n' >~/.aws/config\n\
+         aws ec2 describe-instances 2>>err; echo $?; rm ~/.aws/config\n\
+         printf 'aliases:\\n  pr: \"!touch pwned\"\\n' >~/.config/gh/config.yml\n\
+         gh pr list -R o/r 2>>err; echo $?; rm ~/.config/gh/config.yml\n\
+         aws ec2 describe-instances; gh pr list -R o/r; cat ran\n",
+    );
+    assert_eq!(output.out(), "ran\nran\nran\n77\n77\n77\n77\n77\nran\nran\n");
+    let err = std::fs::read_to_string(scratch.at("err")).expect("the script wrote it");
+    for said in [
+        "config` was changed",
+        "alias` was made",
+        "models` was made",
+        "config` was made",
+        "config.yml` was made",
+    ] {
+        assert!(err.contains(said), "{said}: {err}");
+    }
+    assert_eq!(summary(&output)["blocked"], 5);
+    assert!(
+        scratch
+            .events()
+            .iter()
+            .filter(|it| it["decision"] == "BLOCKED")
+            .all(|it| it["reason"] == "configuration")
+    );
+}
+
+/// A site's L2: nothing in the context `prod`, and only the namespace `dev` elsewhere.
+const SITE: &str = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n\
+    \x20 - id: reads\n    allow: {tool: kubectl, effect: read, namespace: dev}\n\
+    \x20 - id: not-prod\n    deny: {tool: kubectl, context: prod}\n";
+
+#[test]
+fn what_the_line_does_not_say_is_taken_from_the_kubeconfig() {
+    let cluster = Cluster::start();
+    let mut scratch = Scratch::new();
+    let governance = scratch.at("governance");
+    std::fs::create_dir(&governance).expect("a directory can be made");
+    std::fs::write(governance.join("governance-L2.yaml"), SITE).expect("it can be written");
+    let server = format!("http://127.0.0.1:{}", cluster.server.port);
+    let config = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: dev\nclusters:\n- name: c\n  cluster: {{server: '{server}'}}\nusers:\n- name: u\n  user: {{}}\ncontexts:\n- name: dev\n  context: {{cluster: c, user: u, namespace: dev}}\n- name: plain\n  context: {{cluster: c, user: u}}\n- name: prod\n  context: {{cluster: c, user: u, namespace: dev}}\n"
+    );
+    std::fs::create_dir_all(scratch.at("home/.kube")).expect("a directory can be made");
+    std::fs::write(scratch.at("home/.kube/config"), config).expect("it can be written");
+    let governance = governance.display().to_string();
+    scratch
+        .real("kubectl")
+        .flags(&["--level", "L2", "--governance", &governance]);
+    let output = scratch.run(
+        "for words in '' '-n dev' '-n other' '--context plain' '--context plain -n dev' '--context prod'; do\n\
+         kubectl get pods $words >>printed 2>>err; echo $?; done\n\
+         reeve check -- kubectl get pods >/dev/null; echo $?; reeve check -- kubectl get pods --context prod >/dev/null; echo $?\n",
+    );
+    assert_eq!(output.out(), "0\n0\n77\n77\n0\n77\n0\n77\n", "{}", output.err());
+    let events = scratch.events();
+    assert_eq!(events[0]["operations"][0]["scope"]["context"], "dev");
+    assert!(
+        cluster
+            .server
+            .requests()
+            .iter()
+            .all(|request| !request.target.contains("/pods")
+                || request.target.contains("/namespaces/dev/pods")),
+        "what was judged is where it went"
+    );
+}
+
+#[test]
+fn a_kubeconfig_that_is_rewritten_all_the_time_never_leads_elsewhere() {
+    let rounds: usize = std::env::var("REEVE_RACE_ROUNDS").map_or(60, |text| text.parse().expect("a number"));
+    let (cluster, elsewhere) = (Cluster::start(), Cluster::start());
+    let mut scratch = Scratch::new();
+    let file = scratch.at("kubeconfig");
+    elsewhere.kubeconfig(&file);
+    let other = std::fs::read(&file).expect("it was written");
+    cluster.kubeconfig(&file);
+    let ours = std::fs::read(&file).expect("it was written");
+    scratch.real("kubectl").env("KUBECONFIG", &file);
+    let stop = AtomicBool::new(false);
+    let begun = scratch.at("begun");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(acceptance::session::appears(&begun));
+            let beside = scratch.at("kubeconfig.next");
+            for content in [&ours, &other].iter().cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::fs::write(&beside, content).expect("it can be written");
+                std::fs::rename(&beside, &file).expect("it can be renamed");
+            }
+        });
+        let output = scratch.run(&format!(
+            "touch begun; for i in $(seq {rounds}); do kubectl get pods >>printed 2>>err; done; true"
+        ));
+        stop.store(true, Ordering::Relaxed);
+        assert!(output.status.success());
+    });
+    assert_eq!(
+        elsewhere.server.requests().len(),
+        0,
+        "no call went to the other server"
+    );
+    let events = scratch.events();
+    let allowed = events
+        .iter()
+        .filter(|event| event["decision"] == "ALLOWED")
+        .count();
+    assert!(
+        allowed > 0 && allowed < rounds,
+        "both were met: {allowed} of {rounds} were allowed"
+    );
+    let asked = cluster.server.requests();
+    let asked = asked
+        .iter()
+        .filter(|request| request.target.contains("/pods"))
+        .count();
+    assert_eq!(asked, allowed);
+}
