@@ -141,3 +141,74 @@ fn a_kubeconfig_that_is_rewritten_all_the_time_never_leads_elsewhere() {
         .count();
     assert_eq!(asked, allowed);
 }
+
+#[test]
+fn another_program_in_the_place_of_the_tool_is_not_executed() {
+    let mut scratch = Scratch::new();
+    scratch.stand_in("kubectl", "#!/bin/bash\necho real\n");
+    std::fs::create_dir(scratch.at("before")).expect("a directory can be made");
+    let path = format!(
+        "{}:{}",
+        scratch.at("before").display(),
+        scratch.path().to_string_lossy()
+    );
+    scratch.env("PATH", path);
+    let output = scratch.run(
+        "kubectl get pods; echo $?\n\
+         printf '#!/bin/bash\\necho fake\\n' >before/kubectl; chmod +x before/kubectl; kubectl get pods 2>>err; echo $?; rm before/kubectl\n\
+         kubectl get pods; echo $?\n\
+         cp -p tools/kubectl kept; printf '#!/bin/bash\\necho fake\\n' >tools/kubectl; kubectl get pods 2>>err; echo $?\n\
+         cp -p kept tools/kubectl; kubectl get pods 2>>err; echo $?\n\
+         printf '#!/bin/bash\\necho fake\\n' >before/aws; chmod +x before/aws; aws ec2 describe-instances 2>>err; echo $?\n",
+    );
+    let err = std::fs::read_to_string(scratch.at("err")).expect("the script wrote it");
+    assert_eq!(output.out(), "real\n0\n126\nreal\n0\n126\n126\n126\n", "{err}");
+    for said in ["stands before", "was changed since"] {
+        assert!(err.contains(said), "{said}: {err}");
+    }
+    let outcomes = scratch.outcomes();
+    let not_started = outcomes.iter().filter(|it| it["not_started"].is_string()).count();
+    assert_eq!(not_started, 4, "that nothing ran is in the record");
+}
+
+/// Copies of two programs that tell each other apart by their exit status, swapped all the time.
+#[test]
+fn a_tool_that_is_replaced_all_the_time_is_never_the_other_one() {
+    let rounds: usize =
+        std::env::var("REEVE_RACE_ROUNDS").map_or(100, |text| text.parse().expect("a number"));
+    let mut scratch = Scratch::new();
+    scratch.stand_in("kubectl", "");
+    let (tool, kept, other) = (
+        scratch.at("tools/kubectl"),
+        scratch.at("kept"),
+        scratch.at("other"),
+    );
+    std::fs::remove_file(&tool).expect("the stand-in can be removed");
+    std::fs::copy("/bin/true", &kept).expect("it can be copied");
+    std::fs::copy("/bin/false", &other).expect("it can be copied");
+    std::os::unix::fs::symlink(&kept, &tool).expect("it can be linked");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(acceptance::session::appears(&scratch.at("begun")));
+            let beside = scratch.at("tools/next");
+            for target in [&kept, &other].iter().cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::os::unix::fs::symlink(target, &beside).expect("it can be linked");
+                std::fs::rename(&beside, &tool).expect("it can be renamed");
+            }
+        });
+        let output = scratch.run(&format!(
+            "touch begun; for i in $(seq {rounds}); do kubectl get pods 2>/dev/null; echo $? >>codes; done"
+        ));
+        stop.store(true, Ordering::Relaxed);
+        assert!(output.status.success());
+    });
+    let codes = std::fs::read_to_string(scratch.at("codes")).expect("the script wrote it");
+    let count = |code: &str| codes.lines().filter(|line| *line == code).count();
+    assert_eq!(count("1"), 0, "the other program never ran");
+    assert_eq!(count("0") + count("126"), rounds);
+    assert!(count("0") > 0 && count("126") > 0, "both were met");
+}

@@ -5,6 +5,7 @@
 //! gate reads [`HOST_FILE`]. Both files have this form; unknown keys are errors.
 
 use crate::tool_files::Pinned;
+use crate::tool_path::PinnedTool;
 use argv::Tool;
 use audit_event::Pins;
 use policies::{Level, Track};
@@ -49,6 +50,13 @@ pub struct Configuration {
     /// the caller's.
     #[serde(default)]
     pub files: Option<BTreeMap<Tool, Pinned>>,
+    /// The real tools as they were when the session began; `null` for one that was not there. Absent on a host, where they
+    /// must not be the caller's.
+    #[serde(default)]
+    pub tools: Option<BTreeMap<Tool, Option<PinnedTool>>>,
+    /// The SHA-256 that a tool must have, hex. It is computed at every call, so it costs what reading the tool costs.
+    #[serde(default)]
+    pub checksums: BTreeMap<Tool, String>,
     /// How long an answer of the sidecar may take, in milliseconds.
     #[serde(default = "default_deadline")]
     pub deadline_ms: u64,

@@ -59,6 +59,8 @@ pub fn prepare() -> io::Result<Inherited> {
 pub struct Program {
     /// The file to execute.
     pub path: CString,
+    /// The same file, opened: this is executed where it is given, and not what the path leads to by then.
+    pub file: Option<RawFd>,
     /// The words, the program's own name first.
     pub args: Vec<CString>,
     /// `NAME=value` each.
@@ -121,8 +123,23 @@ fn exec(
     if let Err(error) = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(mask), None) {
         return error;
     }
-    // SAFETY: both arrays end with a null pointer and point into CStrings that outlive the call.
-    unsafe { nix::libc::execve(program.path.as_ptr(), args.as_ptr(), environment.as_ptr()) };
+    match program.file {
+        // SAFETY: both arrays end with a null pointer and point into CStrings that outlive the call; so does the empty path.
+        Some(file) => unsafe {
+            nix::libc::syscall(
+                nix::libc::SYS_execveat,
+                file,
+                c"".as_ptr(),
+                args.as_ptr(),
+                environment.as_ptr(),
+                nix::libc::AT_EMPTY_PATH,
+            );
+        },
+        // SAFETY: as above.
+        None => unsafe {
+            nix::libc::execve(program.path.as_ptr(), args.as_ptr(), environment.as_ptr());
+        },
+    }
     Errno::last()
 }
 

@@ -1,10 +1,138 @@
-//! Finds the real tool: the first in PATH that is not one of us.
+//! Finds the real tool: the first in PATH that is not one of us, and still the one that the operator had.
+//!
+//! It is opened once; what is checked is what is executed, by its descriptor.
 
-use std::fs::Metadata;
-use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// A tool that was found and opened.
+#[derive(Debug)]
+pub struct RealTool {
+    /// Where.
+    pub path: PathBuf,
+    /// The file itself.
+    pub file: File,
+    /// Whether it begins with `#!`: then the kernel opens it again by its path, for the interpreter.
+    pub is_script: bool,
+}
+
+/// A tool as it was when a session began: where, and which file. The kernel sets `ctime` at every change, whoever makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedTool {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed_s: i64,
+    changed_ns: i64,
+}
+
+impl RealTool {
+    /// Opens what [`find`] found.
+    ///
+    /// # Errors
+    /// When it cannot even be looked at.
+    pub fn open(path: PathBuf) -> Result<RealTool, NoTool> {
+        let unusable = |error: io::Error| NoTool::NotExecutable {
+            file: path.display().to_string(),
+            why: error.to_string(),
+        };
+        // A program may be executable and not readable; then it is no script.
+        let (file, is_script) = match File::open(&path) {
+            Ok(mut file) => {
+                let mut begin = [0; 2];
+                let is_script = file.read_exact(&mut begin).is_ok() && begin == *b"#!";
+                (file, is_script)
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let file = OpenOptions::new()
+                    .read(true)
+                    .custom_flags(nix::libc::O_PATH)
+                    .open(&path)
+                    .map_err(unusable)?;
+                (file, false)
+            }
+            Err(error) => return Err(unusable(error)),
+        };
+        Ok(RealTool {
+            path,
+            file,
+            is_script,
+        })
+    }
+
+    /// Which file this is.
+    ///
+    /// # Errors
+    /// As `fstat`.
+    pub fn pin(&self) -> io::Result<PinnedTool> {
+        let found = self.file.metadata()?;
+        Ok(PinnedTool {
+            path: self.path.clone(),
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            changed_s: found.ctime(),
+            changed_ns: found.ctime_nsec(),
+        })
+    }
+
+    /// That this is still what was there when the session began.
+    ///
+    /// # Errors
+    /// [`NoTool::Replaced`].
+    pub fn check_pinned(&self, pinned: Option<&PinnedTool>) -> Result<(), NoTool> {
+        let why = match pinned {
+            None => "was not there when the session began",
+            Some(pinned) if pinned.path != self.path => "stands before the one that the session began with",
+            Some(pinned) if self.pin().ok().as_ref() != Some(pinned) => "was changed since the session began",
+            Some(_) => return Ok(()),
+        };
+        Err(self.replaced(format!("it {why}; start a new session")))
+    }
+
+    /// That the caller, an agent, cannot have written it, and that it has the SHA-256 that is asked for, if any.
+    ///
+    /// # Errors
+    /// [`NoTool::Replaced`].
+    pub fn check_host(&mut self, checksum: Option<&str>) -> Result<(), NoTool> {
+        let caller = nix::unistd::getuid().as_raw();
+        let found = self
+            .file
+            .metadata()
+            .map_err(|error| self.replaced(error.to_string()))?;
+        if caller != 0 && found.uid() == caller || found.mode() & 0o022 != 0 {
+            return Err(self.replaced(format!(
+                "its owner is user {} and its mode {:04o}, so the caller may have written it; make it root's, mode 0755",
+                found.uid(),
+                found.mode() & 0o7777
+            )));
+        }
+        let Some(checksum) = checksum else {
+            return Ok(());
+        };
+        let found = sha256(&mut self.file)
+            .map_err(|error| self.replaced(format!("its checksum is asked for, but {error}")))?;
+        if found.eq_ignore_ascii_case(checksum) {
+            Ok(())
+        } else {
+            Err(self.replaced(format!("its SHA-256 is {found}, and {checksum} is asked for")))
+        }
+    }
+
+    fn replaced(&self, why: String) -> NoTool {
+        NoTool::Replaced {
+            file: self.path.display().to_string(),
+            why,
+        }
+    }
+}
 
 /// Device and inode: what a file is, whatever it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +155,7 @@ impl FileId {
     ///
     /// # Errors
     /// When `/proc` is not there.
-    pub fn of_this_program() -> std::io::Result<FileId> {
+    pub fn of_this_program() -> io::Result<FileId> {
         std::fs::metadata("/proc/self/exe").map(|metadata| FileId::of(&metadata))
     }
 }
@@ -51,6 +179,14 @@ pub enum NoTool {
         /// Why it cannot be executed.
         why: String,
     },
+    /// It is not certain that this is the tool.
+    #[error("{file} is not executed: {why}")]
+    Replaced {
+        /// The file.
+        file: String,
+        /// Why not, and what to do.
+        why: String,
+    },
 }
 
 fn package(name: &str) -> String {
@@ -60,6 +196,24 @@ fn package(name: &str) -> String {
         other => other,
     };
     format!("Debian has it in the package `{package}`")
+}
+
+/// The SHA-256 of the whole file, hex.
+fn sha256(file: &mut File) -> io::Result<String> {
+    file.rewind()?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => digest.update(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Names under which this program is installed; a shim elsewhere is a link to, or a copy of, one of them.

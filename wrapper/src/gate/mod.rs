@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::inputs::Inputs;
 use crate::supervise::{self, Beside, SuperviseError};
 use crate::sys::{self, Inherited, Program};
-use crate::tool_path::{self, FileId, NoTool};
+use crate::tool_path::{self, FileId, NoTool, RealTool};
 use argv::Tool;
 use judge::Judgement;
 use policies::{Permit, Verdict};
@@ -21,7 +21,8 @@ use sidecar::Sidecar;
 use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
-use std::os::fd::RawFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -43,12 +44,9 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
         Err(error) => return Err(refuse_misconfigured(&call, &file, &orders, &child, error)),
     };
     let judgement = Judgement::of(&call, &file, &orders, &identity, &child)?;
-    let found = tool_path::find(
-        tool.name(),
-        &orders.path,
-        FileId::of_this_program().map_err(Stop::system)?,
-    );
-    let event = event::compose(&call, &identity, &judgement, &child, found.as_deref().ok());
+    let found = real_tool(tool, &orders)?;
+    let binary = found.as_ref().ok().map(|found| found.path.as_path());
+    let event = event::compose(&call, &identity, &judgement, &child, binary);
     let mut sidecar = match Sidecar::connect(&orders.socket, orders.deadline()) {
         Ok(sidecar) => sidecar,
         Err(error) => return Err(Stop::unrecorded(&event, &judgement, error)),
@@ -59,7 +57,11 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
     match judgement.verdict {
         Verdict::Allow(permit) => {
             let inputs = judgement.inputs;
-            let company = Company { sidecar, inputs };
+            let company = Company {
+                sidecar,
+                inputs,
+                tool: None,
+            };
             execute(permit, call, &child, found, &inherited, company, &event)
         }
         Verdict::Escalate(hold) => Err(Stop::Told(Report::held(&event, &hold), Exit::Held)),
@@ -72,14 +74,14 @@ fn execute(
     _permit: Permit,
     call: Snapshot,
     child: &environment::Child,
-    found: Result<std::path::PathBuf, NoTool>,
+    found: Result<RealTool, NoTool>,
     inherited: &Inherited,
     mut company: Company,
     event: &audit_event::Event,
 ) -> Result<i32, Stop> {
     let call = call.with(&company.inputs);
-    let path = match found {
-        Ok(path) => path,
+    let real = match found {
+        Ok(real) => real,
         Err(no_tool) => {
             company
                 .sidecar
@@ -88,7 +90,8 @@ fn execute(
         }
     };
     let environment = child.entries(&company.inputs.environment);
-    let program = program(&path, &call, environment, event)?;
+    let program = program(&real, &call, environment, event)?;
+    company.tool = Some(real.file);
     let result = supervise::run(&program, inherited, &mut company);
     match result {
         Ok((ended, duration)) => {
@@ -103,14 +106,27 @@ fn execute(
             company
                 .sidecar
                 .record_outcome(&event::not_started(event, errno.desc()))?;
-            Err(Stop::not_executable(&path, errno))
+            Err(Stop::not_executable(&real.path, errno))
         }
         Err(error) => Err(Stop::system(std::io::Error::other(error))),
     }
 }
 
+/// The tool that would run: found in the operator's PATH, and still the operator's.
+fn real_tool(tool: Tool, orders: &Configuration) -> Result<Result<RealTool, NoTool>, Stop> {
+    let ourselves = FileId::of_this_program().map_err(Stop::system)?;
+    let opened = tool_path::find(tool.name(), &orders.path, ourselves).and_then(RealTool::open);
+    Ok(opened.and_then(|mut real| {
+        match &orders.tools {
+            Some(pinned) => real.check_pinned(pinned.get(&tool).and_then(Option::as_ref))?,
+            None => real.check_host(orders.checksums.get(&tool).map(String::as_str))?,
+        }
+        Ok(real)
+    }))
+}
+
 fn program(
-    path: &Path,
+    real: &RealTool,
     call: &Snapshot,
     mut environment: Vec<Vec<u8>>,
     event: &audit_event::Event,
@@ -119,7 +135,8 @@ fn program(
     let strings = |words: Vec<Vec<u8>>| words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let no_nul = |error| Stop::system(std::io::Error::other(error));
     Ok(Program {
-        path: CString::new(path.as_os_str().as_bytes()).map_err(no_nul)?,
+        path: CString::new(real.path.as_os_str().as_bytes()).map_err(no_nul)?,
+        file: (!real.is_script).then(|| real.file.as_raw_fd()),
         args: strings(call.args.iter().map(|word| word.as_bytes().to_vec()).collect()).map_err(no_nul)?,
         environment: strings(environment).map_err(no_nul)?,
     })
@@ -153,12 +170,14 @@ fn refuse_misconfigured(
 struct Company {
     sidecar: Sidecar,
     inputs: Inputs,
+    tool: Option<File>,
 }
 
 impl Beside for Company {
     fn keep(&self) -> Option<Vec<RawFd>> {
         let files = self.inputs.descriptors();
-        Some(files.chain([self.sidecar.descriptor()]).collect())
+        let tool = self.tool.iter().map(AsRawFd::as_raw_fd);
+        Some(files.chain(tool).chain([self.sidecar.descriptor()]).collect())
     }
 }
 

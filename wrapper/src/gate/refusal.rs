@@ -113,7 +113,7 @@ impl Stop {
     pub fn no_tool(no_tool: NoTool) -> Stop {
         let exit = match no_tool {
             NoTool::NotFound { .. } => Exit::NotFound,
-            NoTool::NotExecutable { .. } => Exit::NotExecutable,
+            NoTool::NotExecutable { .. } | NoTool::Replaced { .. } => Exit::NotExecutable,
         };
         Stop::NoTool(no_tool.to_string(), exit)
     }

@@ -165,6 +165,7 @@ fn program(options: &Run, session: &Session, sidecar: &SidecarProcess) -> Result
     let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(nul);
     Ok(Program {
         path: c_string(file.into_os_string().into_vec())?,
+        file: None,
         args: options
             .command
             .iter()

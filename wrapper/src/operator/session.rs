@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::gate;
 use crate::governance::Source;
 use crate::tool_files;
+use crate::tool_path::{self, FileId, PinnedTool, RealTool};
 use argv::Tool;
 use audit_event::{Pin, Pins};
 use policies::{Level, Track};
@@ -139,6 +140,8 @@ impl Session {
                     })
                     .collect(),
             ),
+            tools: Some(Tool::ALL.into_iter().map(|tool| (tool, pin_tool(tool))).collect()),
+            checksums: BTreeMap::new(),
             deadline_ms: 5_000,
         };
         self.write(SESSION_FILE, &to_json(&orders)?)?;
@@ -184,6 +187,16 @@ impl Session {
             )
         })
     }
+}
+
+/// The real tool as it is now; nothing when there is none.
+fn pin_tool(tool: Tool) -> Option<PinnedTool> {
+    let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned());
+    let ourselves = FileId::of_this_program().ok()?;
+    let found = tool_path::find(tool.name(), &path, ourselves)
+        .and_then(RealTool::open)
+        .ok()?;
+    found.pin().ok()
 }
 
 /// What PATH is when nobody set one, as in `sh`.
