@@ -4,14 +4,15 @@
 //! `/proc/self/fd/N`. So whatever happens to the file after it was read, the tool reads what was judged.
 
 use argv::kubectl::{Manifest, ManifestValue, manifest_files};
-use argv::{Tool, Unreadable, words};
+use argv::{Invocation, Tool, Unreadable, words};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 /// The most bytes that are read for one command.
@@ -51,8 +52,8 @@ pub struct InputFile {
 pub enum Purpose {
     /// The command is to run.
     Run,
-    /// Somebody asks what would become of it: standard input is theirs, and a file may not be there yet. With either of
-    /// these, no content is known.
+    /// Somebody asks what would become of it: a file may not be there yet, and nobody need have typed the standard input. With
+    /// either of these, no content is known.
     Ask,
 }
 
@@ -69,8 +70,11 @@ impl Inputs {
         let named = manifest_files(&words)?;
         let mut paths = named.values.iter().flat_map(|value| &value.paths);
         let stdins = paths.clone().filter(|path| *path == "-").count();
-        let only_asked =
-            purpose == Purpose::Ask && paths.any(|path| path == "-" || !Path::new(path).exists());
+        let is_there = |path: &String| match path.as_str() {
+            "-" => has_piped_input(),
+            path => Path::new(path).exists(),
+        };
+        let only_asked = purpose == Purpose::Ask && !paths.all(is_there);
         if !named.complete || named.values.is_empty() || only_asked {
             return Ok(Inputs::default());
         }
@@ -89,11 +93,50 @@ impl Inputs {
         Ok(inputs)
     }
 
+    /// Reads the other files that a command names, where anybody may see what is in them, for a second look at the command: visible
+    /// text files below the working directory, without anything in them that looks like a secret. Files that are not such are
+    /// left out; naming them stays a hazard.
+    ///
+    /// # Errors
+    /// When memory cannot be had.
+    pub fn take_open(
+        &mut self,
+        first: &Invocation,
+        args: &[OsString],
+    ) -> io::Result<BTreeMap<String, String>> {
+        let mut contents = BTreeMap::new();
+        let paths: BTreeSet<&str> = first
+            .files
+            .iter()
+            .filter(|file| !file.writes)
+            .map(|file| file.path.as_str())
+            .collect();
+        for path in paths {
+            let places: Vec<(usize, String)> = places_of(path, args);
+            if places.is_empty() || self.files.len() >= MOST_FILES {
+                continue;
+            }
+            let Some(content) = open_text(path) else {
+                continue;
+            };
+            let held = seal(content.as_bytes())?;
+            for (index, before) in places {
+                let word = format!("{before}/proc/self/fd/{}", held.as_raw_fd());
+                self.replaced.push((index, word.into()));
+            }
+            self.held.push(held);
+            self.files
+                .push(InputFile::new(path.to_owned(), content.as_bytes()));
+            contents.insert(path.to_owned(), content);
+        }
+        Ok(contents)
+    }
+
     /// Hands the kubeconfig to kubectl as the bytes that were read, so that nobody can put another in its place.
     ///
     /// # Errors
     /// When memory cannot be had.
-    pub fn hold_kubeconfig(&mut self, contents: &[Vec<u8>]) -> io::Result<()> {
+    pub fn hold_kubeconfig(&mut self, contents: &[&[u8]]) -> io::Result<()> {
         let mut paths = Vec::new();
         for content in contents {
             let held = seal(content)?;
@@ -174,20 +217,69 @@ impl Inputs {
         let held = seal(&content).map_err(|error| fail(&format!("cannot be kept: {error}")))?;
         let path = format!("/proc/self/fd/{}", held.as_raw_fd());
         self.held.push(held);
-        self.files.push(InputFile {
-            path: name,
-            sha256: Sha256::digest(&content)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-            bytes: content.len(),
-        });
+        self.files.push(InputFile::new(name, &content));
         Ok(path)
     }
 }
 
+impl InputFile {
+    fn new(path: String, content: &[u8]) -> InputFile {
+        InputFile {
+            path,
+            sha256: Sha256::digest(content)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            bytes: content.len(),
+        }
+    }
+}
+
+/// The words that end with this path, and what stands before it in each: `file://`, `query=@`, `jsonpath-file=`.
+fn places_of(path: &str, args: &[OsString]) -> Vec<(usize, String)> {
+    let ends = |before: &str| before.is_empty() || before.ends_with(['=', '@', '/']);
+    args.iter()
+        .enumerate()
+        .filter_map(|(index, word)| {
+            let before = word.to_str()?.strip_suffix(path)?;
+            ends(before).then(|| (index, before.to_owned()))
+        })
+        .collect()
+}
+
+/// The text of a file that anybody may see.
+fn open_text(path: &str) -> Option<String> {
+    let is_hidden = |part: &str| part.is_empty() || part.starts_with(['.', '~']);
+    if path.split('/').any(is_hidden) || path.contains('$') {
+        return None;
+    }
+    let here = std::env::current_dir().ok()?.canonicalize().ok()?;
+    let real = Path::new(path).canonicalize().ok()?;
+    let below = real.strip_prefix(&here).ok()?;
+    let visible = below
+        .components()
+        .all(|part| !part.as_os_str().to_string_lossy().starts_with('.'));
+    if !visible || !std::fs::metadata(&real).ok()?.is_file() {
+        return None;
+    }
+    let content = read(&real, MOST_BYTES).ok()?;
+    if content.len() as u64 > MOST_BYTES {
+        return None;
+    }
+    let text = String::from_utf8(content).ok()?;
+    (audit_event::redact::text(&text) == text).then_some(text)
+}
+
 fn unreadable(value: &ManifestValue, path: &str, problem: &str) -> Unreadable {
     Unreadable::at(value.word, path, problem)
+}
+
+/// Whether something is piped in, or was: a terminal, or a pipe in which nothing comes, is nobody's input.
+fn has_piped_input() -> bool {
+    use nix::poll::{PollFd, PollFlags, poll};
+    let stdin = io::stdin();
+    let mut polled = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    !stdin.is_terminal() && poll(&mut polled, 1_000_u16).is_ok_and(|ready| ready > 0)
 }
 
 /// The content, and one byte more when there is more than `most`.
@@ -336,7 +428,6 @@ mod tests {
         for line in [
             args(&["apply", "-f", "https://example.com/x.yaml"]),
             args(&["apply", "-k", "."]),
-            args(&["apply", "-f", "-"]),
             args(&["apply", "-f", "absent.yaml"]),
             args(&["get", "pods"]),
         ] {

@@ -15,6 +15,7 @@ mod supervise;
 mod sys;
 mod tool_files;
 mod tool_path;
+mod understand;
 
 pub use sys::arguments;
 

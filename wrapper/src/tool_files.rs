@@ -19,6 +19,22 @@ const MOST_FILES: usize = 1_000;
 /// Files and directories by path, each with the SHA-256 of its content in hex; `None` for what is not there.
 pub type Pinned = BTreeMap<PathBuf, Option<String>>;
 
+/// A configuration file that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where.
+    pub path: PathBuf,
+    /// What it says.
+    pub content: Vec<u8>,
+}
+
+impl Found {
+    /// Its content, where it is text.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.content).ok()
+    }
+}
+
 /// Where `tool` looks for its configuration, whether or not anything is there. `variable` is the environment that it gets.
 pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
@@ -73,7 +89,7 @@ pub fn pin(paths: Vec<PathBuf>) -> Pinned {
 }
 
 /// The contents of what is there, whoever wrote it: for somebody who only asks.
-pub fn read(paths: Vec<PathBuf>) -> Vec<Vec<u8>> {
+pub fn read(paths: Vec<PathBuf>) -> Vec<Found> {
     let pinned = pin(paths.clone());
     take(paths, Some(&pinned)).unwrap_or_default()
 }
@@ -82,7 +98,7 @@ pub fn read(paths: Vec<PathBuf>) -> Vec<Vec<u8>> {
 ///
 /// # Errors
 /// Why the configuration is not the operator's.
-pub fn take(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Result<Vec<Vec<u8>>, String> {
+pub fn take(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Result<Vec<Found>, String> {
     let mut contents = Vec::new();
     for path in paths {
         let found = content(&path);
@@ -93,8 +109,8 @@ pub fn take(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Result<Vec<Vec<u8>>
         if let Some(fault) = fault {
             return Err(fault);
         }
-        if let Ok(Content::File(bytes)) = found {
-            contents.push(bytes);
+        if let Ok(Content::File(content)) = found {
+            contents.push(Found { path, content });
         }
     }
     Ok(contents)
@@ -229,7 +245,8 @@ mod tests {
         let paths = || vec![at("there"), at("absent"), at("models")];
         let pinned = pin(paths());
         let fault = || take(paths(), Some(&pinned)).err();
-        assert_eq!(take(paths(), Some(&pinned)).unwrap(), [b"a"]);
+        let found = take(paths(), Some(&pinned)).unwrap();
+        assert_eq!(found.iter().filter_map(Found::text).collect::<Vec<_>>(), ["a"]);
         fs::write(at("there"), "b").unwrap();
         assert!(fault().unwrap().contains("was changed"));
         fs::remove_file(at("there")).unwrap();

@@ -9,7 +9,9 @@
 #![forbid(unsafe_code)]
 
 pub mod aws;
+pub mod configuration;
 pub mod environment;
+mod files;
 pub mod gh;
 pub mod invocation;
 pub mod kubectl;
@@ -37,6 +39,11 @@ pub struct Surroundings {
     /// The objects in the manifests that a kubectl line names, where the caller has read all of them and makes sure that
     /// kubectl reads the very same bytes; `None` where nobody looked.
     pub manifests: Option<Vec<kubectl::Manifest>>,
+    /// The content of local files, by path as typed, that the caller has read, found fit to be read by anybody, and makes sure
+    /// the tool reads as these very bytes.
+    pub contents: BTreeMap<String, String>,
+    /// The text of the file that has the tool's aliases, where it has them in one: aws's `alias`, gh's `config.yml`.
+    pub aliases: String,
 }
 
 impl Surroundings {
@@ -55,12 +62,14 @@ impl Surroundings {
 /// [`Unreadable`] when any word is not understood, is not UTF-8, or there are more than [`MAX_BYTES`].
 pub fn parse(tool: Tool, args: &[OsString], around: &Surroundings) -> Result<Invocation, Unreadable> {
     let words = words::utf8(args)?;
-    match tool {
+    let mut invocation = match tool {
         Tool::Kubectl => match &around.manifests {
             Some(manifests) => kubectl::parse_with(&words, around, manifests),
             None => kubectl::parse(&words, around),
-        },
-        Tool::Aws => aws::parse(&words, around),
-        Tool::Gh => gh::parse(&words, around),
-    }
+        }?,
+        Tool::Aws => aws::parse(&words, around)?,
+        Tool::Gh => gh::parse(&words, around)?,
+    };
+    files::settle(&mut invocation, around);
+    Ok(invocation)
 }

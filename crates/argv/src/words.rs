@@ -25,9 +25,46 @@ pub fn utf8(args: &[OsString]) -> Result<Vec<String>, Unreadable> {
         .collect()
 }
 
+/// The words of an alias' value, split at spaces outside of quotes. `None` where shells and their imitations differ: backslashes,
+/// comments, quotes that do not end.
+pub(crate) fn split_as_shell(text: &str) -> Option<Vec<String>> {
+    if text.contains('\\') {
+        return None;
+    }
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                word.get_or_insert_default();
+                quote = Some(c);
+            }
+            (None, '#') if word.is_none() => return None,
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alias_is_split_where_every_shell_splits_it() {
+        assert_eq!(
+            split_as_shell("pr list  --search 'a b'\"c\" ''").unwrap(),
+            ["pr", "list", "--search", "a bc", ""]
+        );
+        for odd in ["a\\ b", "a 'b", "a #b"] {
+            assert_eq!(split_as_shell(odd), None, "{odd}");
+        }
+    }
     use std::os::unix::ffi::OsStringExt;
 
     #[test]

@@ -5,9 +5,9 @@ use super::refusal::Stop;
 use super::snapshot::Snapshot;
 use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
 use crate::inputs::{Inputs, Purpose};
-use crate::tool_files;
-use argv::kubectl::Kubeconfig;
-use argv::{Hazard, Invocation, Surroundings, Tool, Unreadable};
+use crate::tool_files::{self, Found};
+use crate::understand::{NotUnderstood, Understood, Whose, understand};
+use argv::{Invocation, Tool};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -47,16 +47,25 @@ impl Judgement {
                 });
             }
         };
-        let (invocation, inputs, verdict) = match understand(call, child, &files) {
-            Ok((invocation, inputs)) => {
+        let understood = understand(
+            call.tool,
+            call.words(),
+            child.around.clone(),
+            &files,
+            Purpose::Run,
+            Whose::Operator,
+        );
+        let (invocation, inputs, verdict) = match understood {
+            Ok(Understood { invocation, inputs }) => {
                 let verdict = governance.evaluate(&invocation);
-                (Some(invocation), inputs?, verdict)
+                (Some(invocation), inputs, verdict)
             }
-            Err(unreadable) => (
+            Err(NotUnderstood::Unreadable(unreadable)) => (
                 None,
                 Inputs::default(),
                 Verdict::Deny(governance.refuse_unreadable(call.tool, &unreadable)),
             ),
+            Err(NotUnderstood::System(error)) => return Err(Stop::system(error)),
         };
         let verdict = match (&invocation, verdict) {
             // Lowered: the pinned level's own refusals stay, for narrowing must never widen.
@@ -102,37 +111,8 @@ fn misconfigured(message: String) -> Denial {
     }
 }
 
-/// The command, with where it goes filled in from kubectl's configuration, and what it reads.
-fn understand(
-    call: &Snapshot,
-    child: &Child,
-    files: &[Vec<u8>],
-) -> Result<(Invocation, Result<Inputs, Stop>), Unreadable> {
-    let mut inputs = Inputs::take(call.tool, call.words(), Purpose::Run)?;
-    let around = Surroundings {
-        manifests: inputs.manifests.clone(),
-        ..child.around.clone()
-    };
-    let mut invocation = argv::parse(call.tool, call.words(), &around)?;
-    // With `--kubeconfig` it is another file that counts, and a command that changes the configuration must find the real one.
-    let is_bound = call.tool == Tool::Kubectl
-        && !invocation.has_hazard(Hazard::RedirectsEndpoint)
-        && !invocation.has_hazard(Hazard::ChangesTool);
-    let texts: Option<Vec<&str>> = files.iter().map(|file| std::str::from_utf8(file).ok()).collect();
-    if is_bound && let Some(kubeconfig) = texts.and_then(|texts| Kubeconfig::read(&texts)) {
-        kubeconfig.resolve(&mut invocation);
-        // Elsewhere its relative paths would mean other files.
-        if !kubeconfig.has_relative_paths
-            && let Err(error) = inputs.hold_kubeconfig(files)
-        {
-            return Ok((invocation, Err(Stop::system(error))));
-        }
-    }
-    Ok((invocation, Ok(inputs)))
-}
-
 /// The contents of the tool's own configuration files, or why they cannot be trusted.
-fn configuration_files(tool: Tool, orders: &Configuration, child: &Child) -> Result<Vec<Vec<u8>>, String> {
+fn configuration_files(tool: Tool, orders: &Configuration, child: &Child) -> Result<Vec<Found>, String> {
     let paths = tool_files::paths(tool, |name| child.around.variable(name).map(str::to_owned));
     let nothing = BTreeMap::new();
     let pinned = orders

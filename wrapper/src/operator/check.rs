@@ -6,11 +6,10 @@ use crate::configuration;
 use crate::exit::Exit;
 use crate::gate;
 use crate::governance::Source;
-use crate::inputs::{Inputs, Purpose};
+use crate::inputs::Purpose;
 use crate::shell;
 use crate::tool_files;
-use argv::Hazard;
-use argv::kubectl::Kubeconfig;
+use crate::understand::{NotUnderstood, Whose, understand};
 use argv::{Invocation, Surroundings, Tool, Unreadable, environment};
 use policies::{Denial, Governance, Verdict};
 use std::path::Path;
@@ -92,21 +91,23 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
         )
         .collect();
     let args = words.get(1..).unwrap_or_default();
-    let understood = Inputs::take(tool, args, Purpose::Ask).and_then(|inputs| {
-        let around = Surroundings {
-            environment,
-            manifests: inputs.manifests,
-        };
-        let mut invocation = argv::parse(tool, args, &around)?;
-        if tool == Tool::Kubectl && !invocation.has_hazard(Hazard::RedirectsEndpoint) {
-            let files = tool_files::read(tool_files::paths(tool, |name| std::env::var(name).ok()));
-            let texts: Option<Vec<&str>> = files.iter().map(|file| std::str::from_utf8(file).ok()).collect();
-            if let Some(kubeconfig) = texts.and_then(|texts| Kubeconfig::read(&texts)) {
-                kubeconfig.resolve(&mut invocation);
-            }
+    let files = tool_files::read(tool_files::paths(tool, |name| std::env::var(name).ok()));
+    let around = Surroundings {
+        environment,
+        ..Surroundings::default()
+    };
+    // In a session the gate puts the operator's environment in place; anywhere else it is what it is.
+    let whose = match configuration::session_file() {
+        Ok(Some(_)) => Whose::Operator,
+        _ => Whose::Anybody,
+    };
+    let understood = match understand(tool, args, around, &files, Purpose::Ask, whose) {
+        Ok(understood) => Ok(understood.invocation),
+        Err(NotUnderstood::Unreadable(unreadable)) => Err(unreadable),
+        Err(NotUnderstood::System(error)) => {
+            return Err(Failure::new(Exit::CannotCreate, error.to_string()));
         }
-        Ok(invocation)
-    });
+    };
     let verdict = match &understood {
         Ok(invocation) => governance.evaluate(invocation),
         Err(unreadable) => Verdict::Deny(governance.refuse_unreadable(tool, unreadable)),

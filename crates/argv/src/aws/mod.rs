@@ -6,6 +6,7 @@
 //! what the tool's own commands do by [`custom`]. Where versions differ, only what is the same in all that
 //! accept it is read.
 
+mod alias;
 mod argparse;
 mod custom;
 mod globals;
@@ -16,16 +17,67 @@ mod statement;
 mod table;
 mod values;
 
-use crate::{Effect, Invocation, Operation, Surroundings, Tool, Unreadable, unreadable::is_deceptive};
+use crate::{
+    Effect, Hazard, Invocation, Operation, Surroundings, Tool, Unreadable, unreadable::is_deceptive,
+};
+use alias::Alias;
 use argparse::{Parsed, Word};
 use globals::Globals;
 use table::{Arity, EVERY_VERSION, Kind, Row, Spec};
+
+/// How many aliases may stand for one another.
+const MOST_ALIASES: usize = 4;
 
 /// Reads `words`, the words after `aws`.
 ///
 /// # Errors
 /// [`Unreadable`] names the word that is not understood.
 pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unreadable> {
+    let mut words = words.to_vec();
+    let mut done: Vec<(String, String)> = Vec::new();
+    loop {
+        let (section, at) = match read(&words, around, &done)? {
+            Reading::Done(invocation) => return Ok(invocation),
+            Reading::Alias { section, at } => (section, at),
+        };
+        let name = words.get(at).cloned().unwrap_or_default();
+        match alias::find(&around.aliases, &section, &name) {
+            Some(Alias::Shell) => {
+                let mut invocation =
+                    Invocation::simple(Tool::Aws, "alias", Operation::new(Effect::Execute, "alias"));
+                invocation.add_hazard(
+                    Hazard::RunsLocalCode,
+                    format!("the alias `{name}` runs a program"),
+                );
+                return Ok(invocation);
+            }
+            Some(Alias::Words(meant)) if done.len() < MOST_ALIASES => {
+                words.splice(at..=at, meant);
+            }
+            _ => return Err(Unreadable::at(at, &name, "is an alias that is not understood")),
+        }
+        done.push((section, name));
+    }
+}
+
+enum Reading {
+    Done(Invocation),
+    /// The word here is an alias of this section of the file.
+    Alias {
+        section: String,
+        at: usize,
+    },
+}
+
+/// Reads the words; stops at the first alias that was not yet put in (an alias may stand for the command it is named after).
+fn read(words: &[String], around: &Surroundings, done: &[(String, String)]) -> Result<Reading, Unreadable> {
+    let is_alias = |section: &str, word: Word<'_>| {
+        !around.aliases.is_empty()
+            && !done
+                .iter()
+                .any(|(before, name)| before == section && name == word.text)
+            && alias::find(&around.aliases, section, word.text).is_some()
+    };
     let words: Vec<Word<'_>> = words
         .iter()
         .enumerate()
@@ -36,11 +88,11 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
     let top = argparse::parse(before, globals::SPECS, &[Arity::One], EVERY_VERSION)?;
     let globals = Globals::read(&top.given, around)?;
     if globals.version {
-        return Ok(Invocation::simple(
+        return Ok(Reading::Done(Invocation::simple(
             Tool::Aws,
             "version",
             Operation::new(Effect::Local, "version"),
-        ));
+        )));
     }
     let mut rest = top.rest;
     let mut service = top.positionals.into_iter().flatten().next();
@@ -50,6 +102,19 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
     }
     rest.extend(behind);
     let service = service.ok_or_else(|| Unreadable::missing("no service is named").hint("aws help"))?;
+    if is_alias("toplevel", service) {
+        return Ok(Reading::Alias {
+            section: "toplevel".to_owned(),
+            at: service.at,
+        });
+    }
+    // The alias of an operation stands where the operation does.
+    if let Some(word) = rest.iter().find(|word| argparse::is_value(word.text)) {
+        let section = format!("command {}", service.text);
+        if is_alias(&section, *word) {
+            return Ok(Reading::Alias { section, at: word.at });
+        }
+    }
     let mut invocation = match descend(service, &mut rest)? {
         Command::Help => Invocation::help(Tool::Aws),
         Command::Leaf { row, last } => {
@@ -70,7 +135,7 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
         }
     };
     globals.apply(&mut invocation);
-    Ok(invocation)
+    Ok(Reading::Done(invocation))
 }
 
 enum Command {

@@ -3,6 +3,7 @@
 use super::args::Line;
 use super::scope::{DEFAULT_HOST, leaks_to};
 use super::{common, graphql, reads};
+use crate::kubectl::Tree;
 use crate::unreadable::is_deceptive;
 use crate::{Effect, Hazard, Invocation, Operation, Resource, Surroundings, Tool, Unreadable};
 
@@ -21,7 +22,7 @@ pub(super) fn invocation(line: &Line<'_>, around: &Surroundings) -> Result<Invoc
     let method = given.unwrap_or_else(|| if has_body { "POST" } else { "GET" }.to_owned());
     let is_graphql = matches!(path.to_ascii_lowercase().rsplit('/').next(), Some("graphql"));
     let effect = if is_graphql {
-        graphql_effect(line, &path, &method, &fields)?
+        graphql_effect(line, &path, &method, &fields, around)?
     } else {
         rest_effect(&method, &path)?
     };
@@ -109,20 +110,46 @@ fn graphql_effect(
     path: &str,
     method: &str,
     fields: &[Field<'_>],
+    around: &Surroundings,
 ) -> Result<Effect, Unreadable> {
-    if line.has("input") || !matches!(path, "graphql" | "api/graphql") || !matches!(method, "GET" | "POST") {
-        return Ok(Effect::Write); // the document is not in sight, or the address is not the usual one
+    if !matches!(path, "graphql" | "api/graphql") || !matches!(method, "GET" | "POST") {
+        return Ok(Effect::Write); // the address is not the usual one
+    }
+    // The body is this file; fields become part of the address then.
+    if let Some(input) = line.value("input") {
+        return match around.contents.get(input) {
+            Some(body) => body_effect(body),
+            None => Ok(Effect::Write), // the document is not in sight
+        };
     }
     let last = |name: &str| fields.iter().rfind(|(key, ..)| *key == name);
     match last("query") {
         None if fields.is_empty() && method == "GET" => Ok(Effect::Read),
-        Some((_, document, typed)) if !(*typed && document.starts_with('@')) => {
+        Some((_, document, typed)) => {
+            let document = match document.strip_prefix('@').filter(|_| *typed) {
+                Some(file) => match around.contents.get(file) {
+                    Some(content) => content.as_str(),
+                    None => return Ok(Effect::Write), // the document is not in sight
+                },
+                None => document,
+            };
             let name = last("operationName").map(|(_, name, _)| *name);
             let effect = graphql::effect(document, name)?;
             // By GET a mutation is refused by GitHub today; that is not for us to rely on.
             Ok(effect)
         }
-        _ => Ok(Effect::Write),
+        None => Ok(Effect::Write),
+    }
+}
+
+/// The effect of a request's whole body.
+fn body_effect(body: &str) -> Result<Effect, Unreadable> {
+    let body: Tree = serde_json::from_str(body)
+        .map_err(|error| Unreadable::missing(&format!("the request's body is not JSON: {error}")))?;
+    let operation = body.text("operationName")?;
+    match body.text("query")? {
+        Some(document) => graphql::effect(&document, operation.as_deref()),
+        None => Err(Unreadable::missing("the request's body has no `query`")),
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! User aliases and extensions are not known here, so a command that is not built in is unreadable.
 
+mod alias;
 mod api;
 mod args;
 mod effects;
@@ -19,12 +20,24 @@ mod table;
 use crate::unreadable::is_deceptive;
 use crate::{Effect, FileUse, Hazard, Invocation, Operation, Resource, Surroundings, Tool, Unreadable};
 use args::Line;
+use table::Command;
 
 /// Reads `words`, the words after `gh`.
 ///
 /// # Errors
 /// [`Unreadable`] when a word is not understood.
 pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unreadable> {
+    if let Some(first) = words.first()
+        && Command::root().child(first).is_none()
+        && let Some(expanded) = alias::expand(&around.aliases, words)
+    {
+        // What an alias stands for may not be another alias: one step is what a person can follow.
+        let nothing_more = Surroundings {
+            aliases: String::new(),
+            ..around.clone()
+        };
+        return parse(&expanded, &nothing_more);
+    }
     let Some(line) = args::read(words)? else {
         return Ok(Invocation::help(Tool::Gh));
     };

@@ -14,6 +14,9 @@ pub struct Kubeconfig {
     contexts: BTreeMap<String, Option<String>>,
     /// Whether a path in it is relative to the file's own place, so that the content means something else elsewhere.
     pub has_relative_paths: bool,
+    /// Whether a cluster is reached through a proxy.
+    pub has_proxy: bool,
+    programs: Vec<String>,
 }
 
 /// Keys whose values are paths, relative to the file's directory unless they begin with a slash.
@@ -34,6 +37,7 @@ impl Kubeconfig {
                 continue;
             };
             merged.has_relative_paths |= has_relative_path(&tree, 0);
+            merged.note_users_and_clusters(&tree);
             let current = tree.text("current-context").ok()?;
             merged.current = merged.current.take().or(current);
             for entry in tree.get("contexts").map(Tree::items).unwrap_or_default() {
@@ -46,6 +50,32 @@ impl Kubeconfig {
             }
         }
         Some(merged)
+    }
+
+    /// The programs that are started for credentials; empty for one that is not named plainly.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        self.programs.iter().map(String::as_str)
+    }
+
+    fn note_users_and_clusters(&mut self, tree: &Tree) {
+        let items = |key| tree.get(key).map(Tree::items).unwrap_or_default();
+        for user in items("users").iter().filter_map(|entry| entry.get("user")) {
+            if let Some(exec) = user.get("exec").filter(|exec| **exec != Tree::Null) {
+                let command = exec.text("command").ok().flatten().unwrap_or_default();
+                // With an environment of its own, even a known program may do anything.
+                let plain = exec
+                    .get("env")
+                    .is_none_or(|env| env.items().is_empty() || command == "aws");
+                self.programs.push(if plain { command } else { String::new() });
+            }
+            if user.get("auth-provider").is_some_and(|it| *it != Tree::Null) {
+                self.programs.push(String::new());
+            }
+        }
+        let clusters = items("clusters").iter().filter_map(|entry| entry.get("cluster"));
+        self.has_proxy |= clusters
+            .into_iter()
+            .any(|cluster| cluster.get("proxy-url").is_some());
     }
 
     /// Puts the context and the namespace that kubectl would take on every operation that does not name its own.

@@ -98,7 +98,7 @@ fn unclear(problem: &str) -> Unreadable {
 
 /// As much of a document as matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tree {
+pub(crate) enum Tree {
     Null,
     Text(String),
     /// A number or a truth value, or a plain word that some parser takes for one.
@@ -142,7 +142,7 @@ impl Tree {
     }
 
     /// The text under `key`; nothing where there is none or null.
-    pub(super) fn text(&self, key: &str) -> Result<Option<String>, Unreadable> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<String>, Unreadable> {
         match self.get(key) {
             None | Some(Tree::Null) => Ok(None),
             Some(Tree::Text(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),

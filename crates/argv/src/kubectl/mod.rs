@@ -27,6 +27,7 @@ mod write;
 use crate::{Invocation, Surroundings, Tool, Unreadable};
 pub use kubeconfig::Kubeconfig;
 pub use manifest::Manifest;
+pub(crate) use manifest::Tree;
 use reading::Reading;
 
 /// The manifests that a command line names, for a caller that means to read them for [`parse_with`].

@@ -1,0 +1,158 @@
+//! From words to what they do, with everything that lies around: files that are read, the tool's own configuration, aliases.
+
+use crate::inputs::{Inputs, Purpose};
+use crate::tool_files::Found;
+use argv::configuration::{of_aws, of_environment, of_gh, of_kubeconfig};
+use argv::kubectl::Kubeconfig;
+use argv::{Hazard, Invocation, Surroundings, Tool, Unreadable};
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Whose the environment and the configuration files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The operator's, pinned: what they say is meant.
+    Operator,
+    /// Nobody knows whose: what they make the tool run or where they send it counts as the command's own doing.
+    Anybody,
+}
+
+/// A command that was understood, and what it reads.
+#[derive(Debug)]
+pub struct Understood {
+    /// What it does.
+    pub invocation: Invocation,
+    /// What it reads.
+    pub inputs: Inputs,
+}
+
+/// Why a command is not judged.
+#[derive(Debug, Error)]
+pub enum NotUnderstood {
+    /// It is not understood.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The system refuses something basic.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Understands `args`, the words after the tool's name. `around` has the environment that the tool gets; `files` are its
+/// configuration files.
+///
+/// # Errors
+/// [`NotUnderstood`]: then nothing may run.
+pub fn understand(
+    tool: Tool,
+    args: &[OsString],
+    mut around: Surroundings,
+    files: &[Found],
+    purpose: Purpose,
+    whose: Whose,
+) -> Result<Understood, NotUnderstood> {
+    let mut inputs = Inputs::take(tool, args, purpose)?;
+    around.manifests.clone_from(&inputs.manifests);
+    around.aliases = aliases(tool, files);
+    let mut invocation = argv::parse(tool, args, &around)?;
+    if invocation.has_hazard(Hazard::ReadsFiles) && inputs.manifests.is_none() {
+        around.contents = inputs.take_open(&invocation, args)?;
+        if !around.contents.is_empty() {
+            invocation = argv::parse(tool, args, &around)?;
+        }
+    }
+    if let Some(extension) = extension_instead(tool, &invocation, &around) {
+        let because = format!("`{}` is an extension that runs instead", extension.display());
+        invocation.add_hazard(Hazard::RunsLocalCode, because);
+    }
+    let mut facts = Vec::new();
+    if whose == Whose::Anybody {
+        facts.extend(of_environment(tool, &around));
+        facts.extend(of_files(tool, &invocation, files));
+    }
+    if tool == Tool::Kubectl {
+        facts.extend(bind_kubeconfig(&mut invocation, &mut inputs, files, whose)?);
+    }
+    for fact in facts {
+        invocation.add_hazard(fact.hazard, fact.because);
+    }
+    Ok(Understood { invocation, inputs })
+}
+
+/// Fills in where kubectl goes, and hands it the very kubeconfig that says so.
+fn bind_kubeconfig(
+    invocation: &mut Invocation,
+    inputs: &mut Inputs,
+    files: &[Found],
+    whose: Whose,
+) -> io::Result<Vec<argv::HazardFact>> {
+    // With `--kubeconfig` it is another file that counts, and a command that changes the configuration must find the real one.
+    if invocation.has_hazard(Hazard::RedirectsEndpoint) || invocation.has_hazard(Hazard::ChangesTool) {
+        return Ok(Vec::new());
+    }
+    let texts: Option<Vec<&str>> = files.iter().map(Found::text).collect();
+    let Some(kubeconfig) = texts.and_then(|texts| Kubeconfig::read(&texts)) else {
+        let unclear = argv::HazardFact {
+            hazard: Hazard::RunsLocalCode,
+            because: "the kubeconfig is not understood, so it may start any program".to_owned(),
+        };
+        let is_nobodys = whose == Whose::Anybody && !files.is_empty();
+        return Ok(is_nobodys.then_some(unclear).into_iter().collect());
+    };
+    kubeconfig.resolve(invocation);
+    // Elsewhere its relative paths would mean other files.
+    if !kubeconfig.has_relative_paths {
+        let contents: Vec<&[u8]> = files.iter().map(|file| file.content.as_slice()).collect();
+        inputs.hold_kubeconfig(&contents)?;
+    }
+    Ok(match whose {
+        Whose::Operator => Vec::new(),
+        Whose::Anybody => of_kubeconfig(&kubeconfig),
+    })
+}
+
+/// The text in which the tool has its aliases.
+fn aliases(tool: Tool, files: &[Found]) -> String {
+    let name = match tool {
+        Tool::Kubectl => return String::new(),
+        Tool::Aws => "alias",
+        Tool::Gh => "config.yml",
+    };
+    files
+        .iter()
+        .find(|file| file.path.file_name().is_some_and(|found| found == name))
+        .and_then(Found::text)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn of_files(tool: Tool, invocation: &Invocation, files: &[Found]) -> Vec<argv::HazardFact> {
+    let texts: Vec<&str> = files.iter().filter_map(Found::text).collect();
+    // What nobody reads cannot do anything: `--version`, help.
+    match tool {
+        Tool::Kubectl => Vec::new(),
+        Tool::Aws => {
+            let profile = invocation
+                .operations
+                .first()
+                .and_then(|operation| operation.scope.profile.as_deref());
+            of_aws(&texts, profile)
+        }
+        Tool::Gh => texts.iter().flat_map(|text| of_gh(text)).collect(),
+    }
+}
+
+/// A gh extension with the name of one of gh's own commands: some versions run it instead.
+fn extension_instead(tool: Tool, invocation: &Invocation, around: &Surroundings) -> Option<PathBuf> {
+    if tool != Tool::Gh {
+        return None;
+    }
+    let noun = invocation.command.split(' ').next()?;
+    let base = match around.variable("XDG_DATA_HOME") {
+        Some(base) => PathBuf::from(base),
+        None => PathBuf::from(around.variable("HOME")?).join(".local/share"),
+    };
+    let extension = base.join("gh/extensions").join(format!("gh-{noun}"));
+    extension.symlink_metadata().is_ok().then_some(extension)
+}
