@@ -24,13 +24,15 @@ fn directory() -> &'static Path {
 }
 
 fn build() -> PathBuf {
-    // target/<profile>/deps/<this test>
-    let test = std::env::current_exe().expect("the test knows its own file");
-    let directory = test
+    // target/<profile>/deps/<this test>, or target/<profile>/<this program>
+    let program = std::env::current_exe().expect("the program knows its own file");
+    let mut directory = program
         .parent()
-        .and_then(Path::parent)
-        .expect("a test lies in target/<profile>/deps")
+        .expect("a program lies in target/<profile>")
         .to_owned();
+    if directory.ends_with("deps") {
+        directory.pop();
+    }
     let profile = directory
         .file_name()
         .and_then(|name| name.to_str())

@@ -5,6 +5,7 @@ pub mod binaries;
 pub mod http;
 pub mod kube_api;
 pub mod pty;
+pub mod score;
 pub mod session;
 pub mod tools;
 pub mod wire;
