@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod cases;
+mod commands;
 mod document;
 mod evaluate;
 mod explain;
@@ -20,6 +22,8 @@ mod pattern;
 mod rule;
 mod verdict;
 
+pub use cases::{Case, Cases, Outcome};
+pub use commands::{BadCommandLine, CommandLine, Manifests};
 pub use explain::{Consideration, Explanation, OperationExplanation};
 pub use faults::{Fault, Faults};
 pub use governance::{Documents, Governance};

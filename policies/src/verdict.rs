@@ -13,6 +13,25 @@ pub enum Verdict {
     Deny(Denial),
 }
 
+impl Verdict {
+    /// In the words of the audit event: the decision, the rules that decided, and why it may not run at once.
+    pub fn said(&self) -> (&'static str, Vec<String>, String) {
+        match self {
+            Verdict::Allow(permit) => ("ALLOWED", permit.rules.clone(), String::new()),
+            Verdict::Escalate(hold) => (
+                "ESCALATED",
+                hold.rule.iter().cloned().collect(),
+                hold.message.clone(),
+            ),
+            Verdict::Deny(denial) => (
+                "BLOCKED",
+                denial.rule.iter().cloned().collect(),
+                denial.message.clone(),
+            ),
+        }
+    }
+}
+
 /// The right to run one command. Only the evaluator makes one.
 #[derive(Debug)]
 pub struct Permit {

@@ -2,11 +2,10 @@
 
 #![allow(dead_code, reason = "every test program uses a part")]
 
-use argv::kubectl::Manifest;
-use argv::{Invocation, Surroundings, Tool};
-use policies::{Documents, Faults, Governance, Level, Track, Verdict};
+use argv::{Invocation, Tool};
+pub use policies::Manifests;
+use policies::{CommandLine, Documents, Faults, Governance, Level, Track, Verdict};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The files of one directory.
@@ -82,51 +81,10 @@ pub fn shipped(level: Level, track: Option<&str>) -> Governance {
     Governance::load(level, track.as_ref(), &Directory::shipped()).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// A command line with its tool, words split as a shell does, without expansions.
-pub fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        match (quote, letter) {
-            (Some(open), close) if open == close => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '\\') => word.get_or_insert_default().extend(letters.next()),
-            (None, ' ') => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    assert_eq!(quote, None, "a quote is left open: {line}");
-    words.extend(word);
-    words
-}
-
-/// What is in the files that command lines name, by path.
-pub type Manifests = BTreeMap<String, Manifest>;
-
-/// Reads a command line, the tool's name first. When it is known what every file that kubectl reads holds, that is
-/// what the command is about.
+/// Reads a command line, the tool's name first.
 pub fn read(line: &str, manifests: &Manifests) -> Result<Invocation, (Tool, argv::Unreadable)> {
-    let words = words(line);
-    let tool = Tool::named(&words[0]).unwrap_or_else(|| panic!("not a governed tool: {line}"));
-    let args: Vec<OsString> = words[1..].iter().map(Into::into).collect();
-    let around = Surroundings::default();
-    let plain = argv::parse(tool, &args, &around).map_err(|fault| (tool, fault))?;
-    let found: Option<Vec<Manifest>> = plain
-        .files
-        .iter()
-        .map(|file| manifests.get(&file.path).cloned())
-        .collect();
-    match found {
-        Some(found) if tool == Tool::Kubectl && !found.is_empty() => {
-            argv::kubectl::parse_with(&words[1..], &around, &found).map_err(|fault| (tool, fault))
-        }
-        _ => Ok(plain),
-    }
+    let line = CommandLine::read(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    line.understand(manifests).map_err(|fault| (line.tool, fault))
 }
 
 /// The decision on a command line, and why.
