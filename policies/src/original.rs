@@ -24,7 +24,8 @@ use crate::rule::{Action, Facet, Facets, Rule};
 use argv::{Effect, Tool};
 use marked_yaml::{Node, Span};
 
-const KEYS: &[&str] = &[
+/// The keys of a file.
+pub(crate) const KEYS: &[&str] = &[
     "platform_toolsets",
     "approvals",
     "command_allowlist",
@@ -62,10 +63,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
         .get_node("wrapper_allowlist")
         .filter(|node| !is_empty(node))
     {
-        let mut names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
-        // Files for databases have this list too. It is not governed here, so its entries allow nothing.
-        names.push("psql");
-        if let Some(tools) = reader.mapping(node, "wrapper_allowlist", &names) {
+        if let Some(tools) = reader.mapping(node, "wrapper_allowlist", &tools()) {
             for (name, list) in tools.iter() {
                 let Some(tool) = Tool::named(name.as_str()) else {
                     continue;
@@ -84,6 +82,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
         otherwise: Some(otherwise),
         rules,
     })
+}
+
+/// The tools that `wrapper_allowlist` may have.
+pub(crate) fn tools() -> Vec<&'static str> {
+    let mut names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
+    // Files for databases have this list too. It is not governed here, so its entries allow nothing.
+    names.push("psql");
+    names
 }
 
 /// Entries may repeat each other.

@@ -9,7 +9,8 @@ use argv::{Effect, Hazard, Tool};
 use marked_yaml::types::MarkedMappingNode;
 use marked_yaml::{Node, Span};
 
-const KEYS: &[&str] = &[
+/// The keys of a file.
+pub(crate) const KEYS: &[&str] = &[
     "apiVersion",
     "kind",
     "level",
@@ -19,8 +20,10 @@ const KEYS: &[&str] = &[
     "otherwise",
     "rules",
 ];
-const RULE_KEYS: &[&str] = &["id", "allow", "deny", "escalate", "accept", "unless", "reason"];
-const EFFECTS: [(Effect, &str); 6] = [
+/// The keys of a rule.
+pub(crate) const RULE_KEYS: &[&str] = &["id", "allow", "deny", "escalate", "accept", "unless", "reason"];
+/// Every effect, by its name in files.
+pub(crate) const EFFECTS: [(Effect, &str); 6] = [
     (Effect::Local, "local"),
     (Effect::Read, "read"),
     (Effect::Write, "write"),
@@ -350,8 +353,12 @@ fn patterns(reader: &mut Reader<'_>, node: &Node, facet: Facet, tools: &[Tool]) 
             Ok(pattern) => {
                 if facet == Facet::Resource && pattern.is_exact() && may_be(tools, Tool::Kubectl) {
                     // Rules may spell a resource as command lines do; judged is what the parser calls it.
-                    let kinds = names::kinds(word).into_iter().filter(|kind| kind != word);
-                    patterns.extend(kinds.filter_map(|kind| Pattern::new(&kind).ok()));
+                    let kinds = names::kinds(word);
+                    let only_spelled_so = tools == [Tool::Kubectl] && !kinds.is_empty();
+                    patterns.extend(kinds.iter().filter_map(|kind| Pattern::new(kind).ok()));
+                    if only_spelled_so || kinds.iter().any(|kind| kind == word) {
+                        continue;
+                    }
                 }
                 patterns.push(pattern);
             }

@@ -11,7 +11,7 @@ mod common;
 
 use argv::{Effect, Hazard, Invocation, Namespace, Operation, Resource, Tool};
 use common::{Texts, decision, rules_at, shipped};
-use policies::{Governance, Level, Verdict};
+use policies::{Governance, Kind, Level, Verdict};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -183,6 +183,31 @@ proptest! {
         let forward = freedom(&render(&rules), &invocation);
         rules.reverse();
         prop_assert_eq!(forward, freedom(&render(&rules), &invocation));
+    }
+
+    /// A rule that the linter calls dead or redundant can go, and nothing changes.
+    #[test]
+    fn what_the_linter_would_remove_decides_nothing(
+        list in prop::collection::vec((facets(), 0..3_usize, prop::sample::subsequence(&Hazard::ALL[..3], 0..3)), 2..9),
+        invocations in prop::collection::vec(invocations(), 8),
+    ) {
+        let rules: Vec<String> = list
+            .iter()
+            .enumerate()
+            .map(|(id, (facets, action, accept))| rule(id, ["allow", "deny", "escalate"][*action], facets, accept))
+            .collect();
+        let all = load(&rules.concat());
+        for finding in all.lint() {
+            if !matches!(finding.kind, Kind::Dead | Kind::Redundant) {
+                continue;
+            }
+            let id: usize = finding.rule[1..].parse().unwrap();
+            let rest: String = rules.iter().enumerate().filter(|(at, _)| *at != id).map(|(_, rule)| rule.as_str()).collect();
+            let without = load(&rest);
+            for invocation in &invocations {
+                prop_assert_eq!(freedom(&all, invocation), freedom(&without, invocation), "{}", finding);
+            }
+        }
     }
 
     /// What is allowed is covered, operation by operation, by rules that the permit names, and every hazard with it.
