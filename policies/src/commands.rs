@@ -88,7 +88,11 @@ mod tests {
     fn other_lines_are_refused() {
         assert_eq!(CommandLine::read("kubectl 'get"), Err(BadCommandLine::Open));
         for line in ["", "rm -rf x", "/usr/bin/kubectl get pods"] {
-            assert_eq!(CommandLine::read(line), Err(BadCommandLine::NotGoverned), "{line}");
+            assert_eq!(
+                CommandLine::read(line),
+                Err(BadCommandLine::NotGoverned),
+                "{line}"
+            );
         }
     }
 }

@@ -60,7 +60,19 @@ impl Governance {
         track: Option<&Track>,
         documents: &dyn Documents,
     ) -> Result<Governance, Faults> {
-        let name = Governance::document_name(level, track)?;
+        Governance::load_document(&Governance::document_name(level, track)?, level, track, documents)
+    }
+
+    /// Loads the document `name` as the rules of a level and a track, and every layer it extends.
+    ///
+    /// # Errors
+    /// As [`Governance::load`].
+    pub fn load_document(
+        name: &str,
+        level: Level,
+        track: Option<&Track>,
+        documents: &dyn Documents,
+    ) -> Result<Governance, Faults> {
         let mut loading = Loading {
             level,
             documents,
@@ -68,7 +80,7 @@ impl Governance {
             names: Vec::new(),
         };
         let mut layers = Vec::new();
-        let mut next = Some(name);
+        let mut next = Some(name.to_owned());
         while let Some(name) = next.take() {
             let Some(layer) = loading.layer(name) else {
                 break;
@@ -129,7 +141,7 @@ impl Governance {
 }
 
 /// The level and track that a document's name promises; `None` for names of the site's own.
-fn promised(name: &str) -> Option<(Level, Option<Track>)> {
+pub fn promised(name: &str) -> Option<(Level, Option<Track>)> {
     let rest = name.strip_prefix("governance-")?.strip_suffix(".yaml")?;
     match rest.split_once('-') {
         Some(("L4", track)) => Some((Level::L4, Some(track.parse().ok()?))),

@@ -22,14 +22,17 @@ mod ours;
 mod pattern;
 mod rule;
 mod schema;
+mod show;
+mod suggest;
 mod verdict;
 
 pub use cases::{Case, Cases, Outcome};
 pub use commands::{BadCommandLine, CommandLine, Manifests};
 pub use explain::{Consideration, Explanation, OperationExplanation};
 pub use faults::{Fault, Faults};
-pub use governance::{Documents, Governance};
+pub use governance::{Documents, Governance, promised};
 pub use level::{BadLevel, BadTrack, Level, Track};
 pub use lint::{Finding, Kind, Severity};
 pub use schema::schema;
+pub use suggest::Suggestion;
 pub use verdict::{Denial, Hold, Permit, Reason, Verdict};

@@ -99,7 +99,11 @@ impl Governance {
                 );
                 find(Severity::Warning, Kind::Redundant, message);
             }
-            if let Some(facet) = rule.unless.as_ref().and_then(|unless| apart(&rule.facets, unless)) {
+            if let Some(facet) = rule
+                .unless
+                .as_ref()
+                .and_then(|unless| apart(&rule.facets, unless))
+            {
                 let message = format!(
                     "its `unless` can fit nothing: rule and exception name different words for `{facet}`, so nothing is \
                      excepted"
@@ -160,10 +164,7 @@ impl Governance {
     }
 
     fn others(&self, index: usize) -> impl Iterator<Item = (usize, &Rule)> {
-        self.rules
-            .iter()
-            .enumerate()
-            .filter(move |(at, _)| *at != index)
+        self.rules.iter().enumerate().filter(move |(at, _)| *at != index)
     }
 }
 

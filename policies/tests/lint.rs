@@ -62,7 +62,10 @@ fn going_above_the_ceiling_is_noted() {
     let [finding] = found.as_slice() else {
         panic!("{found:?}");
     };
-    assert_eq!((finding.kind, finding.severity), (Kind::AboveCeiling, Severity::Note));
+    assert_eq!(
+        (finding.kind, finding.severity),
+        (Kind::AboveCeiling, Severity::Note)
+    );
     assert_eq!(
         finding.to_string(),
         "governance-L4-track-c.yaml:6: note: rule `a`: goes above the ceiling of L4 (read) by name: write, reads-files"
@@ -91,8 +94,10 @@ fn shipped_files_have_no_warning() {
 
 #[test]
 fn a_rule_that_decides_no_case_is_found() {
-    let governance =
-        rules("  - {id: a, allow: {tool: kubectl, verb: get}}\n  - {id: b, allow: {tool: gh, effect: read}}\n").unwrap();
+    let governance = rules(
+        "  - {id: a, allow: {tool: kubectl, verb: get}}\n  - {id: b, allow: {tool: gh, effect: read}}\n",
+    )
+    .unwrap();
     let cases = Cases::read("x.cases", "ALLOWED kubectl get pods\n").unwrap();
     let found = governance.untested(&cases.run(&governance));
     let ids: Vec<&str> = found.iter().map(|finding| finding.rule.as_str()).collect();

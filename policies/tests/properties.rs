@@ -210,6 +210,46 @@ proptest! {
         }
     }
 
+    /// What is suggested loads, allows what was wanted, and of other commands only those whose every operation was wanted.
+    #[test]
+    fn a_suggestion_allows_exactly_what_was_wanted(
+        mut wanted in prop::collection::vec(invocations(), 1..6),
+        mut other in invocations(),
+    ) {
+        // The verbs are kubectl's; for another tool they would be faults.
+        other.tool = Tool::Kubectl;
+        wanted.iter_mut().for_each(|invocation| invocation.tool = Tool::Kubectl);
+        let nothing = load("  []\n");
+        let suggestion = nothing.suggest(&wanted, "for a test\nof two lines");
+        prop_assert!(suggestion.hopeless.is_empty());
+        let documents = Texts::new([
+            ("governance-L4-track-c.yaml", "apiVersion: reeve/v1\nkind: Governance\nlevel: L4\ntrack: track-c\n"),
+            ("suggested.yaml", &suggestion.document),
+        ]);
+        let track = "track-c".parse().unwrap();
+        let new = Governance::load_document("suggested.yaml", Level::L4, Some(&track), &documents)
+            .unwrap_or_else(|faults| panic!("{faults}\n{}", suggestion.document));
+        for invocation in &wanted {
+            prop_assert_eq!(freedom(&new, invocation), 2, "{}", suggestion.document);
+        }
+        // Facets that were not known are not named, so only a command that knows all of them is compared.
+        let knows_all = |operation: &Operation| {
+            operation.name.is_some()
+                && operation.resource.as_ref().is_some_and(|resource| resource.kind != "*")
+                && matches!(operation.scope.namespace, Namespace::Named(_))
+        };
+        let all_known = wanted.iter().flat_map(|invocation| &invocation.operations).all(knows_all);
+        if all_known && freedom(&new, &other) == 2 {
+            for operation in &other.operations {
+                prop_assert!(wanted.iter().any(|invocation| {
+                    invocation.tool == other.tool
+                        && other.hazards.iter().all(|fact| invocation.has_hazard(fact.hazard))
+                        && invocation.operations.contains(operation)
+                }), "{operation:?}\n{}", suggestion.document);
+            }
+        }
+    }
+
     /// What is allowed is covered, operation by operation, by rules that the permit names, and every hazard with it.
     #[test]
     fn a_permit_names_what_covers(rules in rule_lists(), invocation in invocations()) {

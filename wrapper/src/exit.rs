@@ -6,6 +6,8 @@
 pub enum Exit {
     /// Done.
     Ok = 0,
+    /// `policy test`, `lint`, `diff` and `replay`: something failed, was found, or differs.
+    Found = 1,
     /// `audit verify`: the ledger was tampered with. Also: wrong usage of the operator's commands.
     Tampered = 2,
     /// `audit verify`: the ledger cannot be read.

@@ -1,36 +1,23 @@
 //! Where policies come from: the files built into this program, or a directory of the operator's.
 
 use crate::configuration::{ConfigurationError, Owner, read_trusted};
-use policies::{Documents, Faults, Governance, Level, Track};
+use policies::{Cases, Documents, Faults, Governance, Level, Track};
 use std::path::{Path, PathBuf};
 
-/// The governance files of this repository, by name.
-const BUILT_IN: &[(&str, &str)] = &[
-    (
-        "governance-L1.yaml",
-        include_str!("../../governance/governance-L1.yaml"),
-    ),
-    (
-        "governance-L2.yaml",
-        include_str!("../../governance/governance-L2.yaml"),
-    ),
-    (
-        "governance-L3.yaml",
-        include_str!("../../governance/governance-L3.yaml"),
-    ),
-    (
-        "governance-L4-track-a.yaml",
-        include_str!("../../governance/governance-L4-track-a.yaml"),
-    ),
-    (
-        "governance-L4-track-b.yaml",
-        include_str!("../../governance/governance-L4-track-b.yaml"),
-    ),
-    (
-        "governance-L4-track-c.yaml",
-        include_str!("../../governance/governance-L4-track-c.yaml"),
-    ),
-];
+/// A governance file of this repository with its cases: both texts, by the name they share.
+macro_rules! built_in {
+    ($($stem:literal)*) => {
+        &[$((
+            concat!("governance-", $stem),
+            include_str!(concat!("../../governance/governance-", $stem, ".yaml")),
+            include_str!(concat!("../../governance/cases/governance-", $stem, ".cases")),
+        )),*]
+    };
+}
+
+const BUILT_IN: &[(&str, &str, &str)] = built_in!("L1" "L2" "L3" "L4-track-a" "L4-track-b" "L4-track-c");
+/// How the built-in files are named where a directory is expected.
+pub const BUILT_IN_NAME: &str = "built-in";
 
 /// Where governance documents are read.
 #[derive(Debug, Clone)]
@@ -49,6 +36,97 @@ impl Source {
         })
     }
 
+    /// A directory's name, or `built-in`.
+    pub fn from_name(name: &Path) -> Source {
+        if name == Path::new(BUILT_IN_NAME) {
+            Source::BuiltIn
+        } else {
+            Source::Directory(name.to_owned())
+        }
+    }
+
+    /// What a document of this source is called in messages.
+    pub fn place(&self, document: &str) -> String {
+        match self {
+            Source::BuiltIn => document.to_owned(),
+            Source::Directory(directory) => directory.join(document).display().to_string(),
+        }
+    }
+
+    /// Every level and track that has a file here, lowest first.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or has none.
+    pub fn levels(&self) -> Result<Vec<(Level, Option<Track>)>, ConfigurationError> {
+        let names: Vec<String> = match self {
+            Source::BuiltIn => BUILT_IN
+                .iter()
+                .map(|(stem, _, _)| format!("{stem}.yaml"))
+                .collect(),
+            Source::Directory(directory) => {
+                let io = |cause| ConfigurationError::Io {
+                    path: directory.clone(),
+                    cause,
+                };
+                std::fs::read_dir(directory)
+                    .map_err(io)?
+                    .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+                    .collect::<Result<_, _>>()
+                    .map_err(io)?
+            }
+        };
+        let mut levels: Vec<(Level, Option<Track>)> =
+            names.iter().filter_map(|name| policies::promised(name)).collect();
+        levels.sort();
+        if levels.is_empty() {
+            return Err(ConfigurationError::Policy(format!(
+                "{}: no governance-L1.yaml … governance-L4-TRACK.yaml is there",
+                self.place("")
+            )));
+        }
+        Ok(levels)
+    }
+
+    /// The cases beside a level's file: `cases/NAME.cases`, else `NAME.cases`; `None` when there are none.
+    ///
+    /// # Errors
+    /// When they cannot be read, or have faults.
+    pub fn cases(&self, level: Level, track: Option<&Track>) -> Result<Option<Cases>, ConfigurationError> {
+        let document = Governance::document_name(level, track).map_err(|faults| self.policy(&faults))?;
+        let stem = document.trim_end_matches(".yaml");
+        let (name, text) = match self {
+            Source::BuiltIn => {
+                let found = BUILT_IN.iter().find(|(known, _, _)| *known == stem);
+                (
+                    format!("cases/{stem}.cases"),
+                    found.map(|(_, _, cases)| (*cases).to_owned()),
+                )
+            }
+            Source::Directory(directory) => {
+                let beside = format!("{stem}.cases");
+                let under = format!("cases/{beside}");
+                match read_if_there(&directory.join(&under))? {
+                    Some(text) => (under, Some(text)),
+                    None => {
+                        let text = read_if_there(&directory.join(&beside))?;
+                        (beside, text)
+                    }
+                }
+            }
+        };
+        text.map(|text| Cases::read(&self.place(&name), &text))
+            .transpose()
+            .map_err(|faults| ConfigurationError::Policy(faults.to_string()))
+    }
+
+    fn policy(&self, faults: &Faults) -> ConfigurationError {
+        let place = match self {
+            Source::BuiltIn => String::new(),
+            Source::Directory(directory) => format!("{}/", directory.display()),
+        };
+        ConfigurationError::Policy(list(faults, &place))
+    }
+
     /// Whether there is a document for a level below L4.
     pub fn has(&self, level: Level) -> bool {
         Governance::document_name(level, None).is_ok_and(|name| !matches!(self.document(&name), Ok(None)))
@@ -59,12 +137,19 @@ impl Source {
     /// # Errors
     /// Every fault at once, each with file, line and column.
     pub fn load(&self, level: Level, track: Option<&Track>) -> Result<Governance, ConfigurationError> {
-        let place = match self {
-            Source::BuiltIn => String::new(),
-            Source::Directory(directory) => format!("{}/", directory.display()),
-        };
-        Governance::load(level, track, self)
-            .map_err(|faults| ConfigurationError::Policy(list(&faults, &place)))
+        Governance::load(level, track, self).map_err(|faults| self.policy(&faults))
+    }
+}
+
+/// A file's text; `None` when there is no such file.
+fn read_if_there(path: &Path) -> Result<Option<String>, ConfigurationError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(ConfigurationError::Io {
+            path: path.to_owned(),
+            cause,
+        }),
     }
 }
 
@@ -82,8 +167,8 @@ impl Documents for Source {
         match self {
             Source::BuiltIn => Ok(BUILT_IN
                 .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, text)| (*text).to_owned())),
+                .find(|(stem, _, _)| name.strip_suffix(".yaml") == Some(stem))
+                .map(|(_, text, _)| (*text).to_owned())),
             Source::Directory(directory) => match read_trusted(&directory.join(name), Owner::Caller) {
                 Ok(text) => Ok(Some(text)),
                 Err(ConfigurationError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {

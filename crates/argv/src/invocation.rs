@@ -66,7 +66,8 @@ pub enum Effect {
 }
 
 /// Where an operation happens. `None` and [`Namespace::Ambient`] mean "whatever the configuration says".
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Scope {
     /// kubectl: the namespace.
     pub namespace: Namespace,
@@ -85,7 +86,7 @@ pub struct Scope {
 }
 
 /// Which namespaces a kubectl operation touches.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Namespace {
     /// Not said: the context's namespace, else `default`.

@@ -153,7 +153,7 @@ fn show(bytes: &[u8], as_json: bool) -> Option<String> {
 }
 
 /// The record that is meant.
-fn record(named: Option<&Path>) -> Result<PathBuf, Failure> {
+pub fn record(named: Option<&Path>) -> Result<PathBuf, Failure> {
     match named {
         Some(path) => Ok(path.to_owned()),
         None => session::newest_record().ok_or_else(|| {

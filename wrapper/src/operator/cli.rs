@@ -22,6 +22,11 @@ pub enum Command {
     Check(Check),
     /// Say what a command line does, and what each rule thinks of it
     Explain(Check),
+    /// Check, test, compare and suggest governance files
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Look at the record
     Audit {
         #[command(subcommand)]
@@ -37,6 +42,96 @@ pub enum Command {
         /// Where to write them
         directory: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Find rules that can never decide, repeat each other, or reach above their level: exit 1 when there is a warning
+    Lint(PolicyFiles),
+    /// Run the cases beside the governance files: exit 1 when one fails
+    Test(PolicyFiles),
+    /// Say what a level means, after everything it extends
+    Show(PolicyShow),
+    /// Say which decisions change from one directory of governance files to another: exit 1 when any does
+    Diff(PolicyDiff),
+    /// Print the least rules that would have allowed what a record's session was refused, for review
+    Suggest(PolicyRecord),
+    /// Judge a record's decisions again by present governance files: exit 1 when any differs
+    Replay(PolicyReplay),
+    /// Print the JSON Schema of governance files
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyFiles {
+    /// Only this level [default: every one that has a file]
+    #[arg(long)]
+    pub level: Option<Level>,
+    /// Only this track
+    #[arg(long)]
+    pub track: Option<Track>,
+    /// Directory with governance-L1.yaml and so on, instead of the built-in files
+    #[arg(long, value_name = "DIR")]
+    pub governance: Option<PathBuf>,
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyShow {
+    #[command(flatten)]
+    pub judged: Judged,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyDiff {
+    /// Directory with governance files, or `built-in`
+    pub old: PathBuf,
+    /// Directory with governance files, or `built-in`
+    pub new: PathBuf,
+    /// Only this level [default: every one that has a file in both]
+    #[arg(long)]
+    pub level: Option<Level>,
+    /// Only this track
+    #[arg(long)]
+    pub track: Option<Track>,
+    /// File with command lines, one each [default: the cases of both directories]
+    #[arg(long, value_name = "FILE")]
+    pub lines: Vec<PathBuf>,
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyRecord {
+    #[command(flatten)]
+    pub judged: Judged,
+    /// The record's directory, or one of its files [default: the newest session's]
+    #[arg(long, value_name = "RECORD")]
+    pub from: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyReplay {
+    /// Judge at this level [default: the one each decision was made at]
+    #[arg(long)]
+    pub level: Option<Level>,
+    /// Judge for this track [default: the one each decision was made for]
+    #[arg(long)]
+    pub track: Option<Track>,
+    /// Directory with governance-L1.yaml and so on, instead of the built-in files
+    #[arg(long, value_name = "DIR")]
+    pub governance: Option<PathBuf>,
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+    /// The record's directory, or one of its files [default: the newest session's]
+    pub record: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod cli;
 mod ledger;
+mod policy;
 mod run;
 mod session;
 mod sidecar_process;
@@ -49,6 +50,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),
         Command::Explain(options) => check::explain(&options),
+        Command::Policy { command } => policy::run(&command),
         Command::Audit {
             command: AuditCommand::Verify(options),
         } => audit::verify(&options),
