@@ -62,18 +62,17 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
     if let Some(node) = mapping
         .get_node("wrapper_allowlist")
         .filter(|node| !is_empty(node))
+        && let Some(tools) = reader.mapping(node, "wrapper_allowlist", &tools())
     {
-        if let Some(tools) = reader.mapping(node, "wrapper_allowlist", &tools()) {
-            for (name, list) in tools.iter() {
-                let Some(tool) = Tool::named(name.as_str()) else {
-                    continue;
-                };
-                if is_empty(list) {
-                    continue;
-                }
-                for (text, span) in reader.words(list, "an entry") {
-                    add(&mut rules, entry(reader, tool, text, span, level));
-                }
+        for (name, list) in tools.iter() {
+            let Some(tool) = Tool::named(name.as_str()) else {
+                continue;
+            };
+            if is_empty(list) {
+                continue;
+            }
+            for (text, span) in reader.words(list, "an entry") {
+                add(&mut rules, entry(reader, tool, text, span, level));
             }
         }
     }

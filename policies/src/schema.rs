@@ -27,7 +27,7 @@ pub fn schema() -> Value {
 }
 
 fn governance() -> Value {
-    let mut properties = properties(ours::KEYS, |key| match key {
+    let object = properties(ours::KEYS, |key| match key {
         "apiVersion" => json!({"const": "reeve/v1"}),
         "kind" => json!({"const": "Governance"}),
         "level" => json!({"enum": crate::Level::ALL.map(crate::Level::name)}),
@@ -37,25 +37,23 @@ fn governance() -> Value {
         "rules" => json!({"type": "array", "items": {"$ref": "#/$defs/rule"}}),
         _ => json!({"type": "string"}),
     });
-    properties["required"] = json!(["apiVersion", "kind"]);
-    properties
+    with(object, json!({"required": ["apiVersion", "kind"]}))
 }
 
 fn rule() -> Value {
-    let mut properties = properties(ours::RULE_KEYS, |key| match key {
+    let object = properties(ours::RULE_KEYS, |key| match key {
         "id" => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
         "allow" | "unless" => json!({"$ref": "#/$defs/facets"}),
         "deny" | "escalate" => json!({"$ref": "#/$defs/restricting"}),
         "accept" => json!({"$ref": "#/$defs/hazards"}),
         _ => json!({"type": "string"}),
     });
-    properties["required"] = json!(["id"]);
-    properties["oneOf"] = json!([
+    let actions = json!([
         {"required": ["allow"], "not": {"required": ["unless"]}},
         {"required": ["deny"], "not": {"required": ["accept"]}},
         {"required": ["escalate"], "not": {"required": ["accept"]}},
     ]);
-    properties
+    with(object, json!({"required": ["id"], "oneOf": actions}))
 }
 
 fn facets(more: &[&str]) -> Value {
@@ -64,19 +62,18 @@ fn facets(more: &[&str]) -> Value {
         .chain(more.iter().copied())
         .chain(Facet::ALL.map(|(_, key)| key))
         .collect();
-    let mut properties = properties(&keys, |key| match key {
+    let object = properties(&keys, |key| match key {
         "tool" => words(json!({"enum": Tool::ALL.map(Tool::name)})),
         "effect" => words(json!({"enum": ours::EFFECTS.map(|(_, name)| name)})),
         "hazard" => json!({"$ref": "#/$defs/hazards"}),
         _ => json!({"$ref": "#/$defs/words"}),
     });
-    properties["minProperties"] = json!(1);
-    properties
+    with(object, json!({"minProperties": 1}))
 }
 
 fn original_format() -> Value {
     let entries = json!({"type": ["array", "null"], "items": {"type": "string"}});
-    let mut properties = properties(original::KEYS, |key| match key {
+    let object = properties(original::KEYS, |key| match key {
         "approvals" => json!({
             "type": "object",
             "properties": {
@@ -94,8 +91,7 @@ fn original_format() -> Value {
         "command_allowlist" => entries.clone(),
         _ => json!(true),
     });
-    properties["minProperties"] = json!(1);
-    properties
+    with(object, json!({"minProperties": 1}))
 }
 
 /// An object with these keys and no others.
@@ -103,6 +99,14 @@ fn properties(keys: &[&str], of: impl Fn(&str) -> Value) -> Value {
     let properties: serde_json::Map<String, Value> =
         keys.iter().map(|key| ((*key).to_owned(), of(key))).collect();
     json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+/// An object with the members of another added.
+fn with(mut object: Value, more: Value) -> Value {
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object
 }
 
 /// One word or a list of them.
