@@ -12,6 +12,7 @@ use crate::commands::{CommandLine, Manifests};
 use crate::faults::{Fault, Faults};
 use crate::governance::Governance;
 use crate::verdict::Verdict;
+use argv::Workload;
 use argv::kubectl::Manifest;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -180,6 +181,8 @@ fn manifest(rest: &str) -> Result<(String, Manifest), String> {
         kind: (*kind).to_owned(),
         namespace: None,
         name: Some((*name).to_owned()),
+        // What else is in it is not said.
+        workload: Workload::unknown(),
     };
     Ok(((*file).to_owned(), manifest))
 }

@@ -115,20 +115,25 @@ impl Governance {
     ) -> Result<Vec<&Rule>, (Reason, String)> {
         let mut matching: Vec<&Rule> = Vec::new();
         let mut out_of_reach = None;
+        let mut excess = None;
         for rule in &self.rules {
             if rule.action != Action::Allow || !rule.matches(invocation, operation) {
                 continue;
             }
-            if rule.reaches(self.level(), operation) {
-                matching.push(rule);
-            } else {
+            if !rule.reaches(self.level(), operation) {
                 out_of_reach = out_of_reach.or(Some(rule));
+                continue;
+            }
+            match rule.at_most.excess(invocation, operation) {
+                None => matching.push(rule),
+                Some(why) => excess = excess.or(Some((rule, why))),
             }
         }
         let Some(first) = matching.first().copied() else {
-            return Err(match out_of_reach {
-                Some(rule) => (Reason::AboveCeiling, above(rule, operation, self)),
-                None => (Reason::NoRule, no_rule(operation, self)),
+            return Err(match (excess, out_of_reach) {
+                (Some((rule, why)), _) => (Reason::OverLimit, format!("{why} by the rule `{}`", rule.id)),
+                (None, Some(rule)) => (Reason::AboveCeiling, above(rule, operation, self)),
+                (None, None) => (Reason::NoRule, no_rule(operation, self)),
             });
         };
         let mut needed = vec![first];

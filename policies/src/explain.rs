@@ -69,6 +69,10 @@ impl Governance {
                     self.level()
                 ),
             ),
+            None if rule.at_most.excess(invocation, operation).is_some() => (
+                false,
+                rule.at_most.excess(invocation, operation).unwrap_or_default(),
+            ),
             None => match unaccepted(rule, invocation) {
                 Some(fact) => (false, format!("does not accept {}", fact.hazard)),
                 None => (true, "every facet fits".to_owned()),

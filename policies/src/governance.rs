@@ -3,6 +3,7 @@
 use crate::document::{self, Reader};
 use crate::faults::{Fault, Faults};
 use crate::level::{Level, Track};
+use crate::limits::Moment;
 use crate::original;
 use crate::ours::{self, Document, Otherwise};
 use crate::rule::Rule;
@@ -127,6 +128,13 @@ impl Governance {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+
+    /// These rules as they hold at a moment: those of other hours are left out.
+    pub fn at(mut self, moment: Moment) -> Governance {
+        self.rules
+            .retain(|rule| rule.during.is_none_or(|window| window.holds(moment)));
+        self
     }
 
     /// The level these rules are for.

@@ -177,14 +177,21 @@ fn restricts_all(by: &Rule, rule: &Rule, level: Level) -> bool {
     // An allow rule's operations may come without any hazard.
     let hazards = by.facets.hazard.is_empty()
         || !rule.facets.hazard.is_empty() && subset(&rule.facets.hazard, &by.facets.hazard);
-    by.unless.is_none() && effects && hazards && fits_all(&by.facets, &rule.facets)
+    by.unless.is_none() && always(by, rule) && effects && hazards && fits_all(&by.facets, &rule.facets)
 }
 
 /// Whether the allow rule `by` allows everything that `rule` allows.
 fn allows_all(by: &Rule, rule: &Rule, level: Level) -> bool {
     subset(&reach(rule, level), &reach(by, level))
+        && rule.at_most.within(&by.at_most)
+        && always(by, rule)
         && subset(&rule.accept, &by.accept)
         && fits_all(&by.facets, &rule.facets)
+}
+
+/// Whether `by` holds whenever `rule` does.
+fn always(by: &Rule, rule: &Rule) -> bool {
+    by.during.is_none() || by.during == rule.during
 }
 
 /// The effects that a rule speaks about: those it names, and for an allow rule that names none those below the ceiling.

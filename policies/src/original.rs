@@ -17,6 +17,7 @@
 
 use crate::document::{Reader, clip, line};
 use crate::level::Level;
+use crate::limits::Limits;
 use crate::names;
 use crate::ours::{Document, Otherwise};
 use crate::pattern::Pattern;
@@ -140,6 +141,8 @@ fn help() -> Rule {
             ..Facets::default()
         },
         accept: Vec::new(),
+        at_most: Limits::default(),
+        during: None,
         unless: None,
         reason: "help and version are always allowed".to_owned(),
         source: "built in".to_owned(),
@@ -200,6 +203,8 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span, level: Le
         action: Action::Allow,
         facets,
         accept: Vec::new(),
+        at_most: Limits::default(),
+        during: None,
         unless: None,
         reason: String::new(),
         source: format!("{}:{}", reader.document, line(span)),

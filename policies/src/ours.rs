@@ -2,6 +2,7 @@
 
 use crate::document::{Reader, clip, line};
 use crate::level::{Level, Track};
+use crate::limits::{Limits, Window};
 use crate::names;
 use crate::pattern::Pattern;
 use crate::rule::{Action, Facet, Facets, Rule};
@@ -21,7 +22,9 @@ pub(crate) const KEYS: &[&str] = &[
     "rules",
 ];
 /// The keys of a rule.
-pub(crate) const RULE_KEYS: &[&str] = &["id", "allow", "deny", "escalate", "accept", "unless", "reason"];
+pub(crate) const RULE_KEYS: &[&str] = &[
+    "id", "allow", "deny", "escalate", "accept", "at-most", "during", "unless", "reason",
+];
 /// Every effect, by its name in files.
 pub(crate) const EFFECTS: [(Effect, &str); 6] = [
     (Effect::Local, "local"),
@@ -137,6 +140,21 @@ fn rule(reader: &mut Reader<'_>, node: &Node, level: Level) -> Option<Rule> {
         .get_node("accept")
         .map(|node| hazards(reader, node))
         .unwrap_or_default();
+    let at_most = mapping
+        .get_node("at-most")
+        .map(|node| limits(reader, node))
+        .unwrap_or_default();
+    let during = mapping.get_node("during").and_then(|node| {
+        let word = reader.word(node, "during")?;
+        let window = Window::read(word);
+        if window.is_none() {
+            reader.fault(
+                node.span(),
+                format!("`{}` is no time: {}", clip(word), Window::FORM),
+            );
+        }
+        window
+    });
     let unless = mapping.get_node("unless").and_then(|node| {
         let unless = self::facets(reader, node, "unless", Action::Allow)?;
         check_scopes(reader, node, &unless);
@@ -146,6 +164,12 @@ fn rule(reader: &mut Reader<'_>, node: &Node, level: Level) -> Option<Rule> {
         reader.fault(
             node.span(),
             format!("accept belongs to allow rules; this one says {key}"),
+        );
+    }
+    if let Some(node) = mapping.get_node("at-most").filter(|_| action != Action::Allow) {
+        reader.fault(
+            node.span(),
+            format!("at-most belongs to allow rules; this one says {key}"),
         );
     }
     if let Some(node) = mapping.get_node("unless").filter(|_| action == Action::Allow) {
@@ -166,6 +190,8 @@ fn rule(reader: &mut Reader<'_>, node: &Node, level: Level) -> Option<Rule> {
         action,
         facets,
         accept,
+        at_most,
+        during,
         unless,
         reason: reason.to_owned(),
         source: format!("{}:{}", reader.document, line(node.span())),
@@ -286,6 +312,25 @@ fn hazards(reader: &mut Reader<'_>, node: &Node) -> Vec<Hazard> {
         .into_iter()
         .filter_map(|(word, span)| reader.one_of(word, span, "a hazard", &known))
         .collect()
+}
+
+fn limits(reader: &mut Reader<'_>, node: &Node) -> Limits {
+    let mut limits = Limits::default();
+    let Some(mapping) = reader.mapping(node, "at-most", &Limits::KEYS) else {
+        return limits;
+    };
+    for (key, value) in mapping.iter() {
+        let number = value.as_scalar().and_then(|scalar| scalar.as_str().parse().ok());
+        if number.is_none() {
+            reader.fault(value.span(), format!("{} must be a whole number", key.as_str()));
+        }
+        match key.as_str() {
+            "objects" => limits.objects = number,
+            "replicas" => limits.replicas = number,
+            _ => {}
+        }
+    }
+    limits
 }
 
 fn facets(reader: &mut Reader<'_>, node: &Node, what: &str, action: Action) -> Option<Facets> {

@@ -1,8 +1,9 @@
 //! One rule: what it matches, and what it says of it.
 
 use crate::level::Level;
+use crate::limits::{Limits, Window};
 use crate::pattern::Pattern;
-use argv::{Effect, Hazard, Invocation, Namespace, Operation, Tool};
+use argv::{Effect, Hazard, Invocation, Namespace, Operation, Sets, Tool};
 use serde::{Deserialize, Serialize};
 
 /// What a rule says of the operations it matches.
@@ -30,6 +31,12 @@ pub struct Rule {
     /// Allow: hazards that are accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept: Vec<Hazard>,
+    /// Allow: no more than this.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub at_most: Limits,
+    /// When it holds; `None` is always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<Window>,
     /// Deny: not of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless: Option<Facets>,
@@ -86,11 +93,13 @@ pub enum Facet {
     Host,
     /// gh: `owner/repo`.
     Repo,
+    /// kubectl: the image of a container or volume; of several, all must fit what allows, and one what restricts.
+    Image,
 }
 
 impl Facet {
     /// Every one, with its key in files.
-    pub const ALL: [(Facet, &'static str); 12] = [
+    pub const ALL: [(Facet, &'static str); 13] = [
         (Facet::Command, "command"),
         (Facet::Verb, "verb"),
         (Facet::Resource, "resource"),
@@ -103,6 +112,7 @@ impl Facet {
         (Facet::Profile, "profile"),
         (Facet::Host, "host"),
         (Facet::Repo, "repo"),
+        (Facet::Image, "image"),
     ];
 
     /// The key in files.
@@ -118,7 +128,9 @@ impl Facet {
     /// The tool that alone has this facet.
     pub fn owner(self) -> Option<Tool> {
         match self {
-            Facet::Subresource | Facet::Namespace | Facet::Context | Facet::Cluster => Some(Tool::Kubectl),
+            Facet::Subresource | Facet::Namespace | Facet::Context | Facet::Cluster | Facet::Image => {
+                Some(Tool::Kubectl)
+            }
             Facet::Region | Facet::Profile => Some(Tool::Aws),
             Facet::Host | Facet::Repo => Some(Tool::Gh),
             Facet::Command | Facet::Verb | Facet::Resource | Facet::Name => None,
@@ -129,6 +141,8 @@ impl Facet {
 /// What an operation has for a facet.
 enum Value<'a> {
     Known(&'a str),
+    /// Several at once.
+    All(&'a [String]),
     /// It has one, but the command line does not say which: the current context, every namespace, a file's content.
     Unknown,
     /// There is no such thing here.
@@ -207,13 +221,21 @@ impl Facets {
 }
 
 fn fits(facet: Facet, patterns: &[Pattern], value: Value<'_>, unknown_fits: bool) -> bool {
+    if let Value::All(texts) = value {
+        let fits = |text: &String| fits(facet, patterns, Value::Known(text), unknown_fits);
+        return if unknown_fits {
+            texts.iter().any(fits)
+        } else {
+            texts.iter().all(fits)
+        };
+    }
     patterns.iter().any(|pattern| match value {
         Value::Known(text) if matches!(facet, Facet::Command | Facet::Verb) => {
             pattern.matches_words(text, unknown_fits)
         }
         Value::Known(text) => pattern.matches(text, unknown_fits),
         Value::Unknown => unknown_fits || pattern.is_everything(),
-        Value::Absent => pattern.is_everything(),
+        Value::Absent | Value::All(_) => pattern.is_everything(),
     })
 }
 
@@ -265,6 +287,11 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation,
         Facet::Profile => of(Tool::Aws, &scope.profile),
         Facet::Host => of(Tool::Gh, &scope.host),
         Facet::Repo => of(Tool::Gh, &scope.repo),
+        Facet::Image => match &operation.workload.images {
+            Sets::To(images) => Value::All(images),
+            Sets::Unknown => Value::Unknown,
+            Sets::Nothing => Value::Absent,
+        },
     }
 }
 

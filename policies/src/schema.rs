@@ -1,6 +1,7 @@
 //! The JSON Schema (draft 2020-12) of both formats, generated from the very constants that the reader checks keys against.
 //! Editors complete and check with it; what it cannot say (patterns that compile, names that exist) the reader says.
 
+use crate::limits::Limits;
 use crate::original;
 use crate::ours;
 use crate::rule::Facet;
@@ -45,15 +46,25 @@ fn rule() -> Value {
         "id" => json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
         "allow" | "unless" => json!({"$ref": "#/$defs/facets"}),
         "deny" | "escalate" => json!({"$ref": "#/$defs/restricting"}),
+        "at-most" => limits(),
+        "during" => {
+            json!({"type": "string", "pattern": "^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)(-(Mon|Tue|Wed|Thu|Fri|Sat|Sun))? [0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$"})
+        }
         "accept" => json!({"$ref": "#/$defs/hazards"}),
         _ => json!({"type": "string"}),
     });
+    let only_allow = json!({"anyOf": [{"required": ["accept"]}, {"required": ["at-most"]}]});
     let actions = json!([
         {"required": ["allow"], "not": {"required": ["unless"]}},
-        {"required": ["deny"], "not": {"required": ["accept"]}},
-        {"required": ["escalate"], "not": {"required": ["accept"]}},
+        {"required": ["deny"], "not": only_allow.clone()},
+        {"required": ["escalate"], "not": only_allow},
     ]);
     with(object, json!({"required": ["id"], "oneOf": actions}))
+}
+
+fn limits() -> Value {
+    let object = properties(&Limits::KEYS, |_| json!({"type": "integer", "minimum": 0}));
+    with(object, json!({"minProperties": 1}))
 }
 
 fn facets(more: &[&str]) -> Value {

@@ -46,6 +46,17 @@ fn line(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
         let names: Vec<&str> = rule.accept.iter().map(|hazard| hazard.name()).collect();
         writeln!(f, "      accepting {}", names.join(", "))?;
     }
+    for (most, what) in [
+        (rule.at_most.objects, "objects"),
+        (rule.at_most.replicas, "replicas"),
+    ] {
+        if let Some(most) = most {
+            writeln!(f, "      at most {most} {what}")?;
+        }
+    }
+    if let Some(window) = &rule.during {
+        writeln!(f, "      during {window} UTC")?;
+    }
     if !rule.reason.is_empty() {
         writeln!(f, "      because {}", rule.reason)?;
     }

@@ -8,7 +8,7 @@ use crate::governance::Governance;
 use crate::pattern::Pattern;
 use crate::rule::Facet;
 use crate::verdict::Verdict;
-use argv::{Effect, Hazard, Invocation, Namespace, Operation, Tool};
+use argv::{Effect, Hazard, Invocation, Namespace, Operation, Sets, Tool};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -161,6 +161,10 @@ impl Draft {
             if let Some(value) = value.filter(|_| facet.owner().is_none_or(|tool| tool == invocation.tool)) {
                 words.insert(facet.key(), BTreeSet::from([literal(value)?]));
             }
+        }
+        if let Sets::To(images) = &operation.workload.images {
+            let literals: Option<BTreeSet<String>> = images.iter().map(|image| literal(image)).collect();
+            words.insert(Facet::Image.key(), literals?);
         }
         Some(Draft {
             tool: invocation.tool,

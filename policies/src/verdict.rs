@@ -84,6 +84,8 @@ pub enum Reason {
     AboveCeiling,
     /// A rule matches, but does not accept a hazard.
     Hazard,
+    /// A rule matches, but limits how much.
+    OverLimit,
     /// It was not understood.
     Unreadable,
     /// The environment asks for what the identity does not have.
@@ -98,6 +100,7 @@ impl Reason {
             Reason::DeniedByRule => "denied_by_rule",
             Reason::AboveCeiling => "above_ceiling",
             Reason::Hazard => "hazard",
+            Reason::OverLimit => "over_limit",
             Reason::Unreadable => "unreadable",
             Reason::Configuration => "configuration",
         }

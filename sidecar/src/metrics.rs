@@ -15,6 +15,7 @@ const REASONS: &[&str] = &[
     "no_rule",
     "denied_by_rule",
     "above_ceiling",
+    "over_limit",
     "hazard",
     "unreadable",
     "configuration",

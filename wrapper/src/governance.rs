@@ -1,7 +1,7 @@
 //! Where policies come from: the files built into this program, or a directory of the operator's.
 
 use crate::configuration::{ConfigurationError, Owner, read_trusted};
-use policies::{Cases, Documents, Faults, Governance, Level, Track};
+use policies::{Cases, Documents, Faults, Governance, Level, Moment, Track};
 use std::path::{Path, PathBuf};
 
 /// A governance file of this repository with its cases: both texts, by the name they share.
@@ -150,6 +150,17 @@ fn read_if_there(path: &Path) -> Result<Option<String>, ConfigurationError> {
             path: path.to_owned(),
             cause,
         }),
+    }
+}
+
+/// This moment, for rules that hold at some hours only.
+pub fn now() -> Moment {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let number = |value: i8| u8::try_from(value).unwrap_or_default();
+    let minutes = u16::from(number(now.hour())).saturating_mul(60);
+    Moment {
+        day: number(now.weekday().to_monday_zero_offset()),
+        minute: minutes.saturating_add(number(now.minute()).into()),
     }
 }
 

@@ -35,6 +35,47 @@ pub struct Operation {
     pub name: Option<String>,
     /// Where.
     pub scope: Scope,
+    /// kubectl: what it makes of workloads.
+    #[serde(skip_serializing_if = "Workload::is_nothing")]
+    pub workload: Workload,
+}
+
+/// What a kubectl operation makes of workloads, as far as the command line and the files it names say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Workload {
+    /// How many replicas; of an autoscaler, how many at most.
+    pub replicas: Sets<u64>,
+    /// The images of its containers and volumes.
+    pub images: Sets<Vec<String>>,
+}
+
+/// What an operation sets something to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sets<T> {
+    /// It leaves that as it is.
+    #[default]
+    Nothing,
+    /// To something that the command line does not say.
+    Unknown,
+    /// To this.
+    To(T),
+}
+
+impl Workload {
+    /// Anything at all.
+    pub fn unknown() -> Workload {
+        Workload {
+            replicas: Sets::Unknown,
+            images: Sets::Unknown,
+        }
+    }
+
+    /// Whether it leaves workloads as they are.
+    pub fn is_nothing(&self) -> bool {
+        *self == Workload::default()
+    }
 }
 
 /// The kind of thing an operation is done to.
@@ -234,6 +275,7 @@ impl Operation {
             resource: None,
             name: None,
             scope: Scope::default(),
+            workload: Workload::default(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub mod unreadable;
 pub mod words;
 
 pub use invocation::{
-    Effect, FileUse, Hazard, HazardFact, Invocation, Namespace, Operation, Resource, Scope,
+    Effect, FileUse, Hazard, HazardFact, Invocation, Namespace, Operation, Resource, Scope, Sets, Workload,
 };
 pub use tool::Tool;
 pub use unreadable::Unreadable;

@@ -418,6 +418,7 @@ fn manifests_that_were_read_take_the_place_of_the_unknown() {
         kind: "Secret".to_owned(),
         namespace: Some("prod".to_owned()),
         name: Some("db".to_owned()),
+        ..Manifest::default()
     };
     let read = |line: &str| {
         parse_with(

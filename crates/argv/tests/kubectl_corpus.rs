@@ -133,6 +133,7 @@ fn objects(text: &str) -> Option<Vec<Manifest>> {
             kind: text_at(&json["kind"])?,
             namespace: text_at(&json["metadata"]["namespace"]),
             name: text_at(&json["metadata"]["name"]),
+            ..Manifest::default()
         }]);
     }
     text.split("\n---\n").map(object).collect()
@@ -168,6 +169,7 @@ fn object(document: &str) -> Option<Manifest> {
         kind: top("kind")?,
         namespace: field("namespace"),
         name: field("name"),
+        ..Manifest::default()
     })
 }
 

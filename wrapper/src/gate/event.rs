@@ -209,6 +209,11 @@ fn operations(judgement: &Judgement) -> Vec<serde_json::Value> {
             if let Ok(scope) = serde_json::to_value(&operation.scope) {
                 object.insert("scope".into(), without_nulls(scope));
             }
+            if !operation.workload.is_nothing()
+                && let Ok(workload) = serde_json::to_value(&operation.workload)
+            {
+                object.insert("workload".into(), workload);
+            }
             object.into()
         })
         .collect()

@@ -4,6 +4,7 @@ use super::environment::Child;
 use super::refusal::Stop;
 use super::snapshot::Snapshot;
 use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
+use crate::governance::now;
 use crate::inputs::{Inputs, Purpose};
 use crate::tool_files::{self, Found};
 use crate::understand::{NotUnderstood, Understood, Whose, understand};
@@ -159,5 +160,5 @@ pub fn load(
     }
     let governance =
         Governance::from_snapshot(&text).map_err(|faults| refuse(format!("{}: {faults}", path.display())))?;
-    Ok((governance, digest))
+    Ok((governance.at(now()), digest))
 }

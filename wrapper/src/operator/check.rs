@@ -5,7 +5,7 @@ use super::{Failure, print, run};
 use crate::configuration;
 use crate::exit::Exit;
 use crate::gate;
-use crate::governance::Source;
+use crate::governance::{Source, now};
 use crate::inputs::Purpose;
 use crate::shell;
 use crate::tool_files;
@@ -135,9 +135,10 @@ fn governance(options: &Check) -> Result<Governance, Failure> {
         return gate::governance_in_force().map_err(fail);
     }
     let (level, track) = run::wanted(judged)?;
-    Source::from_option(judged.governance.as_deref())
+    let governance = Source::from_option(judged.governance.as_deref())
         .load(level, track.as_ref())
-        .map_err(fail)
+        .map_err(fail)?;
+    Ok(governance.at(now()))
 }
 
 impl Judged {

@@ -165,6 +165,7 @@ fn describe(row: &Row, request: &Request<'_, '_>) -> Result<Operation, Unreadabl
         resource: Some(Resource::kind(service)),
         name: request.name(row.key.rsplit(' ').next().unwrap_or_default()),
         scope: crate::Scope::default(),
+        workload: crate::Workload::default(),
     })
 }
 

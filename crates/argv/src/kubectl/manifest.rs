@@ -7,8 +7,9 @@
 
 use super::resources::Type;
 use super::targets::Target;
-use crate::Unreadable;
+use super::workload;
 use crate::unreadable::is_deceptive;
+use crate::{Unreadable, Workload};
 use marked_yaml::{LoaderOptions, Node, parse_yaml_with_options};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -41,6 +42,8 @@ pub struct Manifest {
     pub namespace: Option<String>,
     /// `metadata.name`; `None` with `generateName`.
     pub name: Option<String>,
+    /// What it makes of workloads.
+    pub workload: Workload,
 }
 
 impl Manifest {
@@ -88,6 +91,7 @@ impl Manifest {
             name: self.name.clone(),
             namespace: self.namespace.clone(),
             from_manifest: true,
+            workload: self.workload.clone(),
         })
     }
 }
@@ -221,7 +225,9 @@ fn objects_of(
         return Err(unclear("has `metadata` that is not a mapping"));
     }
     metadata.check_keys()?;
+    let workload = workload::of_object(tree, &Type::of_manifest(&api_version, &kind));
     found.push(Manifest {
+        workload,
         api_version,
         kind,
         namespace: metadata.text("namespace")?,

@@ -22,6 +22,7 @@ mod resources;
 mod table;
 mod targets;
 mod tree;
+mod workload;
 mod write;
 
 use crate::{Invocation, Surroundings, Tool, Unreadable};
@@ -145,6 +146,7 @@ fn read_line(
     let path = if found.path.is_empty() { "help" } else { found.path };
     let mut reading = Reading::start(path, line, around, manifests)?;
     command(&mut reading)?;
+    workload::of_options(&mut reading);
     Ok(reading.finish())
 }
 

@@ -9,7 +9,7 @@ use super::reading::Reading;
 use super::resources::{PLAIN_SUBRESOURCES, Type};
 use super::targets::Target;
 use super::tree::Word;
-use crate::{Effect, Hazard, Unreadable};
+use crate::{Effect, Hazard, Unreadable, Workload};
 
 /// Paths without resources that every API server has, and what is below them.
 const PLAIN: [&str; 11] = [
@@ -175,6 +175,7 @@ fn resource(group: &str, rest: &[&str]) -> Option<Named> {
             name,
             namespace,
             from_manifest: false,
+            workload: Workload::default(),
         },
         subresource,
     })

@@ -6,7 +6,7 @@ use super::resources::Type;
 use super::targets::{self, Target};
 use super::{local, raw};
 use crate::unreadable::is_deceptive;
-use crate::{Effect, Hazard, Unreadable};
+use crate::{Effect, Hazard, Unreadable, Workload};
 
 /// `get`.
 pub(super) fn get(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
@@ -140,6 +140,7 @@ pub(super) fn top(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         name: name.clone(),
         namespace: None,
         from_manifest: false,
+        workload: Workload::default(),
     };
     reading.operate(Effect::Read, reading.path, &target(metrics), None);
     if kind == "nodes" {

@@ -6,10 +6,11 @@ use super::hazards::{self, Named};
 use super::resources::{PLAIN_SUBRESOURCES, Type};
 use super::targets::{self, Target};
 use super::tree::Word;
+use super::workload;
 use crate::unreadable::is_deceptive;
 use crate::{
     Effect, FileUse, Hazard, Invocation, Namespace, Operation, Resource, Scope, Surroundings, Tool,
-    Unreadable,
+    Unreadable, Workload,
 };
 
 /// Repetitions are dropped while there are no more than this: a long line must not cost its length squared.
@@ -127,6 +128,9 @@ impl<'a> Reading<'a> {
         operation.name.clone_from(&target.name);
         operation.scope = self.scope.clone();
         operation.scope.namespace = self.namespace_of(target);
+        if workload::is_from_manifests(self.path) {
+            operation.workload.clone_from(&target.workload);
+        }
         self.push(operation);
     }
 
@@ -141,6 +145,15 @@ impl<'a> Reading<'a> {
         let before = std::mem::replace(&mut self.everywhere, true);
         self.operate(effect, verb, target, subresource);
         self.everywhere = before;
+    }
+
+    /// What every operation that changes something, or would, makes of workloads.
+    pub(super) fn change_workloads(&mut self, workload: &Workload) {
+        for operation in &mut self.invocation.operations {
+            if operation.effect >= Effect::Write || operation.verb.contains(" --dry-run=") {
+                operation.workload.clone_from(workload);
+            }
+        }
     }
 
     fn push(&mut self, operation: Operation) {
@@ -208,7 +221,10 @@ impl<'a> Reading<'a> {
         match (hazards::of_manifests(self)?, self.manifests) {
             (Named::Nothing, _) => Ok(Vec::new()),
             (Named::Files, Some(manifests)) => manifests.iter().map(Manifest::target).collect(),
-            (Named::Files, None) | (Named::Anything, _) => Ok(vec![Target::every(Type::unknown())]),
+            (Named::Files, None) | (Named::Anything, _) => Ok(vec![Target {
+                workload: Workload::unknown(),
+                ..Target::every(Type::unknown())
+            }]),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::resources::{self, Type};
 use super::tree::Word;
-use crate::Unreadable;
 use crate::unreadable::is_deceptive;
+use crate::{Unreadable, Workload};
 
 /// One resource type, and one object of it where it was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(super) struct Target {
     pub(super) namespace: Option<String>,
     /// Whether a manifest names it: without a name it is still one object.
     pub(super) from_manifest: bool,
+    /// What a manifest makes of workloads.
+    pub(super) workload: Workload,
 }
 
 /// The most objects that one line may name. Nobody approves more than that by reading them.
@@ -27,6 +29,7 @@ impl Target {
             name: None,
             namespace: None,
             from_manifest: false,
+            workload: Workload::default(),
         }
     }
 
@@ -37,6 +40,7 @@ impl Target {
             name: Some(name.to_owned()),
             namespace: None,
             from_manifest: false,
+            workload: Workload::default(),
         }
     }
 }

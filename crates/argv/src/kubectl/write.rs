@@ -6,7 +6,7 @@ use super::resources::{self, Type};
 use super::targets::{self, Target};
 use super::tree::Word;
 use super::{local, raw};
-use crate::{Effect, Hazard, Unreadable};
+use crate::{Effect, Hazard, Unreadable, Workload};
 
 /// `apply`, `replace`, `patch`, `edit` and the editors of last-applied configuration.
 pub(super) fn content(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
@@ -175,6 +175,7 @@ fn makes(reading: &mut Reading<'_>, run: Run, targets: &[Target], looked_at: usi
             name: name.map(str::to_owned).or_else(|| target.name.clone()),
             namespace: target.namespace.clone(),
             from_manifest: target.from_manifest,
+            workload: Workload::default(),
         };
         reading.act(run, Effect::Write, &[made], None);
     }

@@ -4,7 +4,7 @@
 use super::super::ledger::{Lines, segments};
 use super::super::{Failure, audit};
 use crate::exit::Exit;
-use argv::{Effect, Hazard, Invocation, Operation, Resource, Scope, Tool};
+use argv::{Effect, Hazard, Invocation, Operation, Resource, Scope, Tool, Workload};
 use audit_event::chain::{Kind, Line};
 use audit_event::{Event, redact};
 use policies::{Level, Track};
@@ -42,6 +42,8 @@ struct Stored {
     name: Option<String>,
     #[serde(default)]
     scope: Scope,
+    #[serde(default)]
+    workload: Workload,
 }
 
 /// Every decision of a record, in order.
@@ -131,5 +133,6 @@ fn operation(tool: Tool, value: &serde_json::Value) -> Option<Operation> {
         resource,
         name: stored.name,
         scope: stored.scope,
+        workload: stored.workload,
     })
 }
