@@ -20,7 +20,10 @@ const COLD_ROUNDS: usize = 200;
 const LINES: [(&str, &str); 6] = [
     ("kubectl allowed", "kubectl get pods -n dev -o wide"),
     ("kubectl refused", "kubectl delete deploy/web -n team-z"),
-    ("aws allowed", "aws ec2 describe-instances --region eu-west-1 --filters Name=tag:a,Values=b"),
+    (
+        "aws allowed",
+        "aws ec2 describe-instances --region eu-west-1 --filters Name=tag:a,Values=b",
+    ),
     ("aws refused", "aws ec2 terminate-instances --instance-ids i-1"),
     ("gh allowed", "gh api repos/octo/app/pulls --paginate"),
     ("gh refused", "gh api graphql -f query='mutation { x { y } }'"),

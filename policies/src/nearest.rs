@@ -128,7 +128,7 @@ fn kubectl(verb: &str, operation: &Operation) -> Option<Vec<String>> {
 }
 
 /// `ec2 terminate-instances` → `ec2 describe-instances`; `secretsmanager get-secret-value` → `… describe-secret`. Most of
-/// these do not exist; the parser knows which do.
+/// these do not exist; the table knows which do.
 fn aws(command: &str) -> Vec<Vec<String>> {
     let Some((service, operation)) = command.split_once(' ') else {
         return Vec::new();
@@ -139,7 +139,7 @@ fn aws(command: &str) -> Vec<Vec<String>> {
         for verb in ["describe", "list", "get"] {
             for ending in ["", "s"] {
                 let candidate = format!("{verb}-{noun}{ending}");
-                if candidate != operation {
+                if candidate != operation && argv::aws::is_command(service, &candidate) {
                     found.push(vec![service.to_owned(), candidate]);
                 }
             }

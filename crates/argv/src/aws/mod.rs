@@ -60,6 +60,12 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
     }
 }
 
+/// Whether aws has the command `SERVICE OPERATION`, by its exact words. A look into the table, with no search for what may
+/// have been meant.
+pub fn is_command(service: &str, operation: &str) -> bool {
+    table::find(&format!("{service} {operation}")).is_some()
+}
+
 enum Reading {
     Done(Invocation),
     /// The word here is an alias of this section of the file.

@@ -48,20 +48,33 @@ impl Command {
 
     /// The command below this one by its name or an alias.
     pub(super) fn child(&self, word: &str) -> Option<Command> {
-        rows().find(|row| {
-            let parent = row.path.rsplit_once(' ').map_or("", |(parent, _)| parent);
-            let name = row.path.rsplit(' ').next().unwrap_or_default();
-            !row.path.is_empty()
-                && parent == self.path
-                && (name == word || row.aliases.split(',').any(|alias| alias == word))
-        })
+        self.children()
+            .find(|row| row.name() == word || row.aliases.split(',').any(|alias| alias == word))
     }
 
     /// Whether there are commands below.
     pub(super) fn has_children(&self) -> bool {
-        rows().any(|row| {
-            row.path.rsplit_once(' ').map_or("", |(parent, _)| parent) == self.path && !row.path.is_empty()
+        self.children().next().is_some()
+    }
+
+    /// The commands right below. Lines of other commands are passed over without being taken apart.
+    fn children(&self) -> impl Iterator<Item = Command> + use<> {
+        let parent = self.path;
+        lines().filter_map(move |line| {
+            let below = match parent {
+                "" => line,
+                _ => line.strip_prefix(parent)?.strip_prefix(' ')?,
+            };
+            let name = below.split('\t').next()?;
+            (!name.is_empty() && !name.contains(' '))
+                .then(|| command(line))
+                .flatten()
         })
+    }
+
+    /// Its last word.
+    fn name(&self) -> &'static str {
+        self.path.rsplit(' ').next().unwrap_or_default()
     }
 
     /// Its flags, the inherited ones too.
@@ -83,37 +96,31 @@ impl Command {
 
     /// The names of the commands below, for hints.
     pub(super) fn names(&self) -> Vec<&'static str> {
-        rows()
-            .filter(|row| {
-                !row.path.is_empty()
-                    && row.path.rsplit_once(' ').map_or("", |(parent, _)| parent) == self.path
-            })
-            .filter_map(|row| row.path.rsplit(' ').next())
-            .collect()
+        self.children().map(|row| row.name()).collect()
     }
 }
 
 /// A command by its whole path.
 #[cfg(test)]
 pub(super) fn paths() -> Vec<&'static str> {
-    rows()
+    lines()
+        .filter_map(command)
         .filter(|row| !row.has_children())
         .map(|row| row.path)
         .collect()
 }
 
-fn rows() -> impl Iterator<Item = Command> {
-    TABLE
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| {
-            let mut parts = line.split('\t');
-            Some(Command {
-                path: parts.next()?,
-                aliases: parts.next()?,
-                flags: parts.next()?,
-            })
-        })
+fn lines() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter(|line| !line.starts_with('#'))
+}
+
+fn command(line: &'static str) -> Option<Command> {
+    let mut parts = line.split('\t');
+    Some(Command {
+        path: parts.next()?,
+        aliases: parts.next()?,
+        flags: parts.next()?,
+    })
 }
 
 fn flag(text: &'static str) -> Option<Flag> {
