@@ -2,6 +2,7 @@
 //! (a cluster, AWS, GitHub). Everything stays on loopback, and every wait has an end.
 
 pub mod binaries;
+pub mod differential;
 pub mod http;
 pub mod kube_api;
 pub mod pty;

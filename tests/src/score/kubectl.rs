@@ -3,12 +3,16 @@
 use super::{Answered, Score};
 use serde_json::Value;
 
-struct Request<'a> {
-    kind: String,
-    subresource: &'a str,
-    namespace: &'a str,
-    name: &'a str,
-    changes: bool,
+/// A request for an object or a list, as the API server saw it.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    /// `plural`, or `plural.group`.
+    pub(crate) kind: String,
+    pub(crate) subresource: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+    /// Whether it would change something, or connects to something.
+    pub(crate) changes: bool,
 }
 
 fn requests(answered: &Answered) -> Vec<Request<'_>> {
@@ -55,11 +59,13 @@ fn kind_of(operation: &Value) -> &str {
     operation["resource"]["kind"].as_str().unwrap_or_default()
 }
 
-fn changes(operation: &Value) -> bool {
+/// Whether the operation, as JSON, is more than a read.
+pub(crate) fn changes(operation: &Value) -> bool {
     !matches!(operation["effect"].as_str(), Some("local" | "read"))
 }
 
-fn covers(operation: &Value, request: &Request<'_>) -> bool {
+/// Whether the operation, as JSON, stands for the request.
+pub(crate) fn covers(operation: &Value, request: &Request<'_>) -> bool {
     let kind = kind_of(operation);
     if kind.is_empty() {
         return false;

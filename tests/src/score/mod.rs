@@ -6,7 +6,7 @@
 
 mod aws;
 mod gh;
-mod kubectl;
+pub(crate) mod kubectl;
 
 use crate::binaries;
 use serde::Serialize;
