@@ -88,6 +88,7 @@ fn print(report: &Report) {
     println!("  the tool refuses     {:>6}", report.tool_refuses);
     println!("  both refuse          {:>6}", report.both_refuse);
     println!("  a change, unreadable {:>6}", report.refused_changes);
+    println!("  refused on purpose   {:>6}", report.deliberate);
     println!("  danger               {:>6}", report.dangers);
     println!("  refused without need {:>6}", report.needless);
     for finding in &report.findings {

@@ -1,10 +1,387 @@
-use super::*;
-pub(super) struct Gh;
-impl Gh { pub(super) fn start() -> Gh { Gh } }
+//! gh: lines from argv's tables, run against [`github`] on a Unix socket, compared by method and path or by what GraphQL does,
+//! by host, and by repository.
+
+use super::lines::{Flag, Takes, chance, pick, spell, weave};
+use super::sandbox::{FILE_CONTENT, SECRET, Sandbox};
+use super::{BTreeMap, Observed, Sent, Subject, github};
+use crate::http::{Request, Server};
+use crate::tools;
+use argv::{Effect, Invocation, Surroundings, Tool};
+use fastrand::Rng;
+use serde_json::Value;
+use std::path::PathBuf;
+
+const COMMANDS: &str = include_str!("../../../crates/argv/data/gh_commands.tsv");
+const REPOS: &[&str] = &[
+    "octo/app",
+    "other/repo",
+    "github.com/other/repo",
+    "https://github.com/other/repo",
+    "git@github.com:other/repo.git",
+    "https://github.com/other/repo.git",
+    "ghe.example.org/o/r",
+    "merge/delete",
+    "ssh://git@github.com/other/repo",
+];
+const DOCUMENTS: &[&str] = &[
+    "{ viewer { login } }",
+    "query { viewer { login } }",
+    "mutation { addStar(input: {}) { clientMutationId } }",
+    "query a { viewer { login } } mutation b { addStar { id } }",
+    "# mutation\nquery mutation { viewer { login } }",
+    ",mutation{ x }",
+    "query { a(x: \"mutation\") }",
+    "fragment f on User { login } { viewer { ...f } }",
+    "subscription { x }",
+    "@query.graphql",
+    "",
+];
+
+/// The tool and its GitHub.
+pub(super) struct Gh {
+    program: PathBuf,
+    sandbox: Sandbox,
+    server: Server,
+    commands: Vec<(String, Vec<Flag>, Vec<String>)>,
+}
+
+impl Gh {
+    pub(super) fn start() -> Gh {
+        let sockets = tempfile::tempdir().expect("a scratch directory can be made").keep();
+        let socket = sockets.join("github");
+        let server = Server::unix(&socket, github::answer);
+        let mut sandbox = Sandbox::new(files(&socket.display().to_string()));
+        let marker = sandbox.marker();
+        for (name, value) in [
+            ("GH_TOKEN", format!("gho_{SECRET}")),
+            ("GH_NO_UPDATE_NOTIFIER", "1".to_owned()),
+            ("GH_PROMPT_DISABLED", "1".to_owned()),
+            ("BROWSER", marker.clone()),
+            ("GH_EDITOR", marker),
+            // git may look at the checkout, and nowhere else.
+            ("GIT_ALLOW_PROTOCOL", "none".to_owned()),
+            ("GIT_TERMINAL_PROMPT", "0".to_owned()),
+        ] {
+            sandbox.environment.insert(name.to_owned(), value);
+        }
+        let commands = COMMANDS.lines().filter(|line| !line.starts_with('#')).map(command).collect();
+        Gh {
+            program: tools::real("gh"),
+            sandbox,
+            server,
+            commands,
+        }
+    }
+}
+
+/// A row: path, aliases, `letter:name:b|v|o` of each flag.
+fn command(line: &str) -> (String, Vec<Flag>, Vec<String>) {
+    let mut columns = line.split('\t');
+    let path = columns.next().unwrap_or_default().to_owned();
+    let aliases = columns.next().unwrap_or_default().split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    let flags = columns
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .filter_map(|flag| {
+            let mut parts = flag.split(':');
+            let (short, name, takes) = (parts.next()?, parts.next()?, parts.next()?);
+            Some(Flag {
+                name: name.to_owned(),
+                short: short.chars().next(),
+                takes: match takes {
+                    "b" => Takes::Nothing,
+                    "o" => Takes::Attached,
+                    _ => Takes::Value,
+                },
+            })
+        })
+        .collect();
+    (path, flags, aliases)
+}
+
+fn files(socket: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("home/.config/gh/config.yml", format!("http_unix_socket: {socket}\n")),
+        ("cwd/.git/HEAD", "ref: refs/heads/feature\n".to_owned()),
+        ("cwd/.git/config", "[core]\n\trepositoryformatversion = 0\n\tbare = false\n[remote \"origin\"]\n\turl = https://github.com/octo/app.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n".to_owned()),
+        ("cwd/.git/objects/info/nothing", String::new()),
+        ("cwd/.git/refs/heads/nothing/.nothing", String::new()),
+        ("cwd/note.txt", FILE_CONTENT.to_owned()),
+        ("cwd/query.graphql", format!("mutation {{ {} }}", FILE_CONTENT.replace('-', "_"))),
+        ("cwd/body.json", format!("{{\"query\":\"mutation {{ a }}\",\"x\":\"{FILE_CONTENT}\"}}")),
+    ]
+}
+
+/// What a request asks for.
+fn sent(request: &Request) -> Sent {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let host = match request.header("host") {
+        "api.github.com" | "uploads.github.com" | "github.com" => "github.com",
+        other => other,
+    };
+    let path = request.path().trim_matches('/');
+    let path = path.strip_prefix("api/v3/").or_else(|| path.strip_prefix("api/").filter(|rest| *rest == "graphql")).unwrap_or(path);
+    let is_graphql = path == "graphql";
+    // gh 2.23 sends a method as it is typed.
+    let changes = match request.method.to_ascii_uppercase().as_str() {
+        "GET" | "HEAD" => false,
+        _ if is_graphql => {
+            let document = body["query"].as_str().unwrap_or_default();
+            body.is_null() || github::mutates(document, body["operationName"].as_str())
+        }
+        _ => !path.ends_with("releases/generate-notes") && !path.starts_with("markdown"),
+    };
+    let variables = &body["variables"];
+    let repo = if is_graphql {
+        let name = variables["repo"].as_str().or(variables["name"].as_str());
+        let owner = variables["owner"].as_str();
+        owner.zip(name).map(|(owner, name)| format!("{owner}/{name}"))
+    } else {
+        let mut parts = path.split('/').skip_while(|part| *part != "repos").skip(1);
+        parts.next().zip(parts.next()).map(|(owner, name)| format!("{owner}/{name}"))
+    };
+    let shown = if is_graphql {
+        let document: String = body["query"].as_str().unwrap_or_default().chars().take(60).collect();
+        format!("{} {host} {path} {}", request.method, document.replace('\n', " "))
+    } else {
+        format!("{} {host} {}", request.method, request.target)
+    };
+    let facts = [
+        ("method", request.method.to_ascii_lowercase()),
+        ("path", path.to_owned()),
+        ("host", host.to_owned()),
+        ("repo", repo.unwrap_or_default()),
+    ];
+    Sent {
+        shown,
+        changes,
+        facts: BTreeMap::from(facts),
+    }
+}
+
 impl Subject for Gh {
-    fn tool(&self) -> Tool { Tool::Gh }
-    fn line(&mut self, _: &mut fastrand::Rng) -> Vec<String> { vec![] }
-    fn observe(&mut self, _: &[String]) -> Observed { Observed::default() }
-    fn surroundings(&self) -> Surroundings { Surroundings::default() }
-    fn is_named(&self, _: &Sent, _: &Invocation) -> Result<(), String> { Ok(()) }
+    fn tool(&self) -> Tool {
+        Tool::Gh
+    }
+
+    fn line(&mut self, random: &mut Rng) -> Vec<String> {
+        if chance(random, 35) {
+            return self.api(random);
+        }
+        let (path, flags, aliases) = self.commands[random.usize(..self.commands.len())].clone();
+        let mut words: Vec<String> = path.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let verb = words.len();
+        if chance(random, 15)
+            && let Some(alias) = aliases.first()
+            && verb > 0
+        {
+            alias.clone_into(&mut words[verb - 1]);
+        }
+        words.extend(arguments(random, &path));
+        let mut options = Vec::new();
+        for (name, value) in needed(&path) {
+            if !chance(random, 8) {
+                options.push(vec![format!("--{name}"), (*value).to_owned()].into_iter().filter(|word| !word.is_empty()).collect());
+            }
+        }
+        for _ in 0..random.u8(..3) {
+            if !flags.is_empty() {
+                let flag = &flags[random.usize(..flags.len())];
+                if flag.name == "help" && chance(random, 80) {
+                    continue;
+                }
+                let value = value(random, &flag.name);
+                options.push(spell(random, flag, &value, false));
+                if chance(random, 8) {
+                    options.push(spell(random, flag, &value, false));
+                }
+            }
+        }
+        if let Some(repo) = flags.iter().find(|flag| flag.name == "repo" && flag.takes == Takes::Value)
+            && chance(random, 35)
+        {
+            let value = value(random, "repo");
+            options.push(spell(random, repo, &value, false));
+        }
+        weave(random, words, verb, options)
+    }
+
+    fn observe(&mut self, words: &[String]) -> Observed {
+        self.server.forget();
+        let ran = self.sandbox.run(&self.program, words);
+        let requests = self.server.requests();
+        let leaves = |request: &&Request| {
+            let host = request.header("host");
+            !(host == "github.com" || host.ends_with(".github.com")) && request.header("authorization").contains(SECRET)
+        };
+        Observed {
+            ran,
+            elsewhere: requests.iter().filter(leaves).map(|it| format!("the token to {}", it.header("host"))).collect(),
+            sent: requests.iter().map(sent).collect(),
+            wire: requests.iter().map(|it| format!("{} {}\n", it.target, String::from_utf8_lossy(&it.body))).collect(),
+        }
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            environment: self.sandbox.environment.clone(),
+            ..Surroundings::default()
+        }
+    }
+
+    fn is_named(&self, sent: &Sent, read: &Invocation) -> Result<(), String> {
+        let [operation] = read.operations.as_slice() else {
+            return Err("does not name one operation".to_owned());
+        };
+        let host = operation.scope.host.as_deref().unwrap_or("github.com");
+        let host = if host == "api.github.com" { "github.com" } else { host };
+        if !host.eq_ignore_ascii_case(sent.fact("host")) {
+            return Err(format!("names the host {host}"));
+        }
+        if sent.changes && operation.effect <= Effect::Read {
+            return Err("is more than a read".to_owned());
+        }
+        if let Some(method) = operation.verb.strip_prefix("api ") {
+            let path = operation.resource.as_ref().map_or("", |resource| resource.kind.as_str());
+            // The checkout is of this repository, on this branch.
+            let mut path = path.to_owned();
+            for (word, value) in [("owner", "octo"), ("repo", "app"), ("branch", "feature")] {
+                path = path.replace(&format!("{{{word}}}"), value).replace(&format!(":{word}"), value);
+            }
+            let path = if path == "api/graphql" { "graphql" } else { path.strip_prefix("api/v3/").unwrap_or(&path) };
+            if method != sent.fact("method") || !path.eq_ignore_ascii_case(sent.fact("path")) {
+                return Err(format!("names {method} {path}"));
+            }
+        }
+        let there = sent.fact("repo");
+        let repo = operation.scope.repo.as_deref().unwrap_or("octo/app");
+        let is_checked = operation.scope.repo.is_some() || sent.changes;
+        if is_checked && !there.is_empty() && !repo.eq_ignore_ascii_case(there) {
+            return Err(format!("names the repository {repo}"));
+        }
+        Ok(())
+    }
+}
+
+impl Gh {
+    fn api(&self, random: &mut Rng) -> Vec<String> {
+        let path = pick(random, &["repos/octo/app", "/repos/octo/app/issues", "graphql", "graphql", "graphql", "/graphql", "graphql?x=1", "user", "repos/{owner}/{repo}/issues",
+            "repos/octo/app/pulls/1/merge", "https://api.github.com/user", "https://evil.example/x", "https://api.github.com/graphql", "markdown", "search/issues?q=a b",
+            "repos/octo/app/releases/generate-notes", "user/repos", "repos/octo/app/actions/runners/registration-token", "orgs/o/../x", "repos//octo/app", "GraphQL",
+            "repos/octo/app/contents/a%2Fb", "repos/octo/app#x", "http://github.com/x", "repositories/1296269", "repos/:owner/:repo", "./user"]);
+        let mut options: Vec<Vec<String>> = Vec::new();
+        let (_, flags, _) = self.commands.iter().find(|(path, ..)| path == "api").cloned().unwrap_or_default();
+        let wants: &[&str] = if path.to_ascii_lowercase().contains("graphql") { &["raw-field", "field", "raw-field"] } else { &["method", "raw-field", "field"] };
+        let mut wanted: Vec<&str> = Vec::new();
+        if path.to_ascii_lowercase().contains("graphql") && !chance(random, 10) {
+            let document = pick(random, DOCUMENTS);
+            let flag = flags.iter().find(|flag| flag.name == wants[random.usize(..2)]).cloned();
+            options.extend(flag.map(|flag| spell(random, &flag, &format!("query={document}"), false)));
+        }
+        for _ in 0..random.u8(..3) {
+            wanted.push(pick(random, wants));
+        }
+        for name in wanted {
+            if let Some(flag) = flags.iter().find(|flag| flag.name == name) {
+                let value = value(random, name);
+                options.push(spell(random, flag, &value, false));
+            }
+        }
+        for _ in 0..random.u8(..3) {
+            if !flags.is_empty() {
+                let flag = &flags[random.usize(..flags.len())];
+                let value = value(random, &flag.name);
+                options.push(spell(random, flag, &value, false));
+            }
+        }
+        weave(random, vec!["api".to_owned(), path.to_owned()], 1, options)
+    }
+}
+
+/// Options without which a command asks a person.
+fn needed(path: &str) -> &'static [(&'static str, &'static str)] {
+    match path {
+        "issue create" => &[("title", "t"), ("body", "b")],
+        "pr create" => &[("title", "t"), ("body", "b"), ("head", "feature")],
+        "pr merge" => &[("merge", "")],
+        "pr review" => &[("approve", "")],
+        "pr comment" | "issue comment" => &[("body", "b")],
+        "pr edit" | "issue edit" | "release edit" => &[("title", "t")],
+        "issue delete" | "repo delete" | "repo archive" | "repo unarchive" | "release delete" | "label delete" | "repo rename" => &[("yes", "")],
+        "secret set" | "variable set" => &[("body", "b")],
+        "repo create" => &[("private", "")],
+        "repo edit" => &[("description", "d")],
+        "repo deploy-key add" => &[("title", "t")],
+        "label edit" => &[("name", "n")],
+        "release create" => &[("notes", "n")],
+        "run download" | "release download" => &[("dir", "made")],
+        "repo fork" => &[("clone=false", "")],
+        _ => &[],
+    }
+}
+
+fn arguments(random: &mut Rng, path: &str) -> Vec<String> {
+    let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let number = pick(random, &["1", "1", "1", "#1", "https://github.com/other/repo/pull/1", "https://github.com/other/repo/issues/1", "feature", "merge", "x/y"]);
+    let repo = pick(random, REPOS);
+    match path {
+        "pr list" | "issue list" | "pr status" | "issue status" | "pr create" | "issue create" => Vec::new(),
+        "issue transfer" => of(&[number, repo]),
+        "repo list" | "org list" => Vec::new(),
+        "repo deploy-key list" => Vec::new(),
+        "repo deploy-key add" | "ssh-key add" | "gpg-key add" | "gist create" => of(&["note.txt"]),
+        "repo rename" => of(&["new"]),
+        "repo create" => of(&[pick(random, &["octo/new", "new"])]),
+        "release upload" => of(&["v1", "note.txt"]),
+        "release create" => if random.bool() { of(&["v1"]) } else { of(&["v1", "note.txt"]) },
+        "release delete-asset" => of(&["v1", "app"]),
+        "label clone" => of(&[repo]),
+        "search code" | "search issues" | "search prs" | "search repos" | "search commits" | "extension search" => of(&["delete", "--", "-x"][..random.usize(1..=3)]),
+        "config get" => of(&[pick(random, &["oauth_token", "editor", "http_unix_socket", "git_protocol"])]),
+        "config set" => of(&["editor", "x"]),
+        "alias set" => of(&["x", "pr list"]),
+        "completion" => of(&["-s", "bash"]),
+        "run rerun" | "run view" | "run cancel" | "run delete" | "run watch" | "cache delete" | "gist view" | "gist delete" | "ruleset view" => of(&["1"]),
+        "workflow run" | "workflow view" | "workflow enable" | "workflow disable" => of(&["1"]),
+        "project view" | "project close" | "project delete" | "project item-list" | "project field-list" | "project edit" | "project copy" => of(&["1", "--owner", "octo"]),
+        _ => match path.split(' ').next().unwrap_or_default() {
+            _ if path.ends_with("list") => Vec::new(),
+            "pr" | "issue" if path.contains(' ') => of(&[number]),
+            "repo" if path.contains(' ') => of(&[repo]),
+            "release" | "label" | "secret" | "variable" | "repo deploy-key" => of(&["v1"]),
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn value(random: &mut Rng, name: &str) -> String {
+    let values: &[&str] = match name {
+        "repo" => REPOS,
+        "method" => &["GET", "POST", "DELETE", "post", "get", "PUT", "", "HEAD", "PATCH"],
+        "raw-field" => &["a=b", "query={ viewer { login } }", "query=mutation { x }", "operationName=b", "operationName=a", "a", "a[b]=c", "query=@note.txt"],
+        "field" => &["a=b", "a=@note.txt", "query=mutation { x }", "query=@query.graphql", "operationName=b", "n=1", "a[]=@note.txt", "a=@"],
+        "input" => &["body.json", "note.txt", "-", "nothing"],
+        "header" => &["Accept: x", "X-HTTP-Method-Override: DELETE", "Authorization: token x", "Host: evil.example", "a:b"],
+        "hostname" => &["github.com", "evil.example", "ghe.example.org", "x.ghe.com"],
+        "jq" => &[".", "env", ".a", "$ENV", "keys"],
+        "json" => &["number,title", "name", "url", "id", "number"],
+        "template" => &["{{.}}", "x"],
+        "cache" => &["1h", "0s"],
+        "limit" | "interval" => &["1", "3"],
+        "state" => &["open", "closed", "all", "merged"],
+        "org" | "owner" | "user" | "repo-owner" => &["octo", "delete", "@me"],
+        "body-file" | "notes-file" | "env-file" => &["note.txt", "-"],
+        "dir" | "output" => &["made", "."],
+        "host" => &["github.com", "ghe.example.org"],
+        "search" | "body" | "title" | "comment" => &["delete", "merge 1", "--help", "x"],
+        "visibility" => &["all", "private", "public"],
+        "app" => &["actions", "dependabot"],
+        "order" => &["asc", "desc"],
+        "color" => &["never", "ff0000"],
+        "reason" => &["completed", "spam"],
+        "workflow" | "job" | "attempt" => &["1", "x"],
+        _ => &["x", "1", "delete", "list", "main", ""],
+    };
+    pick(random, values).to_owned()
 }

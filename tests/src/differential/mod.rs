@@ -31,6 +31,8 @@ pub use sandbox::Ran;
 const MOST_SHRINKING_RUNS: usize = 60;
 /// How many findings of one kind are kept.
 const MOST_ALIKE: usize = 2;
+/// What refusals on purpose say. A line that names two repositories deceives its reader, whichever the tool takes.
+const DELIBERATE: &[&str] = &["names another repository than the rest of the line"];
 
 /// When to stop.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,8 @@ pub enum Verdict {
     BothRefuse,
     /// The line is unreadable, and the tool changed something.
     RefusedChange,
+    /// The line is refused on purpose, though the tool makes something of it.
+    Deliberate,
     /// The tool did something that is not named.
     Danger(String),
     /// The line is unreadable, and the tool only read.
@@ -103,6 +107,8 @@ pub struct Report {
     pub both_refuse: usize,
     /// Unreadable lines with which the tool changed something.
     pub refused_changes: usize,
+    /// Lines that are refused on purpose.
+    pub deliberate: usize,
     /// Lines that are worse than they look.
     pub dangers: usize,
     /// Lines refused without need.
@@ -186,6 +192,7 @@ pub fn run(subject: &mut dyn Subject, seed: u64, limits: Limits) -> Report {
             Verdict::ToolRefuses => report.tool_refuses += 1,
             Verdict::BothRefuse => report.both_refuse += 1,
             Verdict::RefusedChange => report.refused_changes += 1,
+            Verdict::Deliberate => report.deliberate += 1,
             Verdict::Danger(_) => report.dangers += 1,
             Verdict::Needless(_) => report.needless += 1,
         }
@@ -252,6 +259,8 @@ fn judge(subject: &dyn Subject, read: &Result<Invocation, Unreadable>, observed:
                 || observed.ran.did_something_here();
             if harms {
                 Verdict::RefusedChange
+            } else if DELIBERATE.iter().any(|why| unreadable.problem.contains(why)) {
+                Verdict::Deliberate
             } else if observed.ran.succeeded() && !observed.sent.is_empty() {
                 let problem = &unreadable.problem;
                 // The word itself comes first, in backticks; what is alike is what comes after it.

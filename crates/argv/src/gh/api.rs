@@ -91,10 +91,20 @@ fn endpoint(target: &str) -> Result<(Option<String>, String), Unreadable> {
 /// A field: key, value, and whether the value is typed (`-F`: `@file` is read).
 type Field<'w> = (&'w str, &'w str, bool);
 
+/// The fields in the order in which gh takes them: every `-f` before every `-F`, wherever they stand on the line. Where a key comes
+/// twice, the later one counts.
 fn fields<'w>(line: &Line<'w>) -> Result<Vec<Field<'w>>, Unreadable> {
+    let mut fields = Vec::new();
+    for wanted in ["raw-field", "field"] {
+        fields.extend(of_flag(line, wanted)?);
+    }
+    Ok(fields)
+}
+
+fn of_flag<'w>(line: &Line<'w>, wanted: &str) -> Result<Vec<Field<'w>>, Unreadable> {
     line.all()
         .iter()
-        .filter(|(flag, _)| matches!(*flag, "field" | "raw-field"))
+        .filter(|(flag, _)| *flag == wanted)
         .map(|(flag, value)| {
             let text = value.unwrap_or_default();
             let (key, value) = text
