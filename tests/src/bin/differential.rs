@@ -13,7 +13,8 @@ use argv::Tool;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const USAGE: &str = "usage: differential [--tool kubectl|aws|gh] [--rounds N] [--for SECONDS] [--seed S] [--json]";
+const USAGE: &str =
+    "usage: differential [--tool kubectl|aws|gh] [--rounds N] [--for SECONDS] [--seed S] [--json]";
 
 struct Asked {
     tools: Vec<Tool>,
@@ -54,11 +55,16 @@ fn main() -> ExitCode {
 }
 
 fn asked(mut words: impl Iterator<Item = String>) -> Option<Asked> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let clock = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let (mut rounds, mut time) = (None, None);
     let mut asked = Asked {
         tools: Tool::ALL.to_vec(),
-        limits: Limits { rounds: 300, time: Duration::MAX },
+        limits: Limits {
+            rounds: 300,
+            time: Duration::MAX,
+        },
         seed: clock,
         json: false,
     };
@@ -83,8 +89,14 @@ fn asked(mut words: impl Iterator<Item = String>) -> Option<Asked> {
 }
 
 fn print(report: &Report) {
-    println!("{}: {} lines, {} requests", report.tool, report.lines, report.requests);
-    println!("  everything named     {:>6}, of which change something {}", report.equal, report.equal_changes);
+    println!(
+        "{}: {} lines, {} requests",
+        report.tool, report.lines, report.requests
+    );
+    println!(
+        "  everything named     {:>6}, of which change something {}",
+        report.equal, report.equal_changes
+    );
     println!("  the tool refuses     {:>6}", report.tool_refuses);
     println!("  both refuse          {:>6}", report.both_refuse);
     println!("  a change, unreadable {:>6}", report.refused_changes);
@@ -92,7 +104,9 @@ fn print(report: &Report) {
     println!("  danger               {:>6}", report.dangers);
     println!("  refused without need {:>6}", report.needless);
     for finding in &report.findings {
-        println!("{} ({} alike): {}\n    {}\n    made shorter from: {}",
-            finding.class, finding.alike, finding.what, finding.line, finding.original);
+        println!(
+            "{} ({} alike): {}\n    {}\n    made shorter from: {}",
+            finding.class, finding.alike, finding.what, finding.line, finding.original
+        );
     }
 }

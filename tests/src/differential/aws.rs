@@ -17,7 +17,20 @@ const COMMANDS: &str = include_str!("../../../crates/argv/data/aws_commands.tsv"
 const DRIVER: &str = include_str!("aws_driver.py");
 
 /// Services whose models are loaded once; most lines are for these.
-const WARM: &[&str] = &["ec2", "iam", "s3", "sts", "ssm", "sqs", "lambda", "dynamodb", "kms", "logs", "ecs", "secretsmanager"];
+const WARM: &[&str] = &[
+    "ec2",
+    "iam",
+    "s3",
+    "sts",
+    "ssm",
+    "sqs",
+    "lambda",
+    "dynamodb",
+    "kms",
+    "logs",
+    "ecs",
+    "secretsmanager",
+];
 /// Lines of commands that do more than call one operation.
 const OWN: &[&[&str]] = &[
     &["s3", "ls"],
@@ -46,18 +59,69 @@ const OWN: &[&[&str]] = &[
     &["ecr", "get-login-password"],
     &["logs", "tail", "g"],
     &["ssm", "start-session", "--target", "i-1"],
-    &["cloudformation", "deploy", "--template-file", "note.txt", "--stack-name", "s"],
-    &["rds", "generate-db-auth-token", "--hostname", "h", "--port", "1", "--username", "u"],
+    &[
+        "cloudformation",
+        "deploy",
+        "--template-file",
+        "note.txt",
+        "--stack-name",
+        "s",
+    ],
+    &[
+        "rds",
+        "generate-db-auth-token",
+        "--hostname",
+        "h",
+        "--port",
+        "1",
+        "--username",
+        "u",
+    ],
     &["ec2", "wait", "instance-running"],
     &["s3api", "get-object", "--bucket", "b", "--key", "k", "made"],
     &["lambda", "invoke", "--function-name", "f", "made"],
 ];
 /// Operations that change something whatever else they do begin with one of these. Not from our tables: it is to check them.
 const CHANGES: &[&str] = &[
-    "Add", "Associate", "Attach", "Authorize", "Cancel", "Copy", "Create", "Delete", "Deregister", "Detach", "Disable",
-    "Disassociate", "Enable", "Import", "Modify", "Publish", "Purge", "Put", "Reboot", "Register", "Release", "Remove",
-    "Replace", "Reset", "Restore", "Revoke", "Run", "Send", "Set", "Start", "Stop", "Tag", "Terminate", "Untag", "Update",
+    "Add",
+    "Associate",
+    "Attach",
+    "Authorize",
+    "Cancel",
+    "Copy",
+    "Create",
+    "Delete",
+    "Deregister",
+    "Detach",
+    "Disable",
+    "Disassociate",
+    "Enable",
+    "Import",
+    "Modify",
+    "Publish",
+    "Purge",
+    "Put",
+    "Reboot",
+    "Register",
+    "Release",
+    "Remove",
+    "Replace",
+    "Reset",
+    "Restore",
+    "Revoke",
+    "Run",
+    "Send",
+    "Set",
+    "Start",
+    "Stop",
+    "Tag",
+    "Terminate",
+    "Untag",
+    "Update",
 ];
+
+/// Those that change nothing all the same, by what AWS says of them.
+const READS: &[&str] = &["StartQuery"];
 
 /// The interpreter with the tool, and its place.
 pub(super) struct Aws {
@@ -106,8 +170,13 @@ impl Aws {
     fn ask(&mut self, question: &Value) -> Value {
         writeln!(self.asks, "{question}").expect("the interpreter listens");
         let mut line = String::new();
-        self.answers.read_line(&mut line).expect("the interpreter answers");
-        assert!(!line.is_empty(), "the interpreter that runs aws has ended; its message is above");
+        self.answers
+            .read_line(&mut line)
+            .expect("the interpreter answers");
+        assert!(
+            !line.is_empty(),
+            "the interpreter that runs aws has ended; its message is above"
+        );
         serde_json::from_str(&line).expect("its answers are JSON")
     }
 }
@@ -128,13 +197,18 @@ fn interpreter(tool: &Path) -> String {
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let first = String::from_utf8_lossy(first).into_owned();
     let program = first.strip_prefix("#!").unwrap_or_else(|| {
-        panic!("{} is not a Python script, so it cannot be loaded; Debian's package `awscli` is one", tool.display())
+        panic!(
+            "{} is not a Python script, so it cannot be loaded; Debian's package `awscli` is one",
+            tool.display()
+        )
     });
     program.trim().trim_start_matches("/usr/bin/env ").to_owned()
 }
 
 fn files() -> Vec<(&'static str, String)> {
-    let keys = format!("aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = {SECRET}\naws_session_token = token{SECRET}\n");
+    let keys = format!(
+        "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = {SECRET}\naws_session_token = token{SECRET}\n"
+    );
     vec![
         ("home/.aws/credentials", format!("[default]\n{keys}[prod]\n{keys}[delete]\n{keys}")),
         ("home/.aws/config", "[default]\nregion = us-east-1\n[profile prod]\nregion = eu-west-1\n[profile delete]\nregion = us-east-1\n".to_owned()),
@@ -144,7 +218,11 @@ fn files() -> Vec<(&'static str, String)> {
 
 /// The region that the configuration gives a profile.
 fn region_of(profile: Option<&str>) -> &'static str {
-    if profile == Some("prod") { "eu-west-1" } else { "us-east-1" }
+    if profile == Some("prod") {
+        "eu-west-1"
+    } else {
+        "us-east-1"
+    }
 }
 
 impl Subject for Aws {
@@ -154,7 +232,10 @@ impl Subject for Aws {
 
     fn line(&mut self, random: &mut Rng) -> Vec<String> {
         let command: Vec<String> = if chance(random, 20) {
-            OWN[random.usize(..OWN.len())].iter().map(|word| (*word).to_owned()).collect()
+            OWN[random.usize(..OWN.len())]
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect()
         } else {
             self.operation(random)
         };
@@ -166,7 +247,8 @@ impl Subject for Aws {
                 let needed = option["required"] == true && !chance(random, 2);
                 if needed || chance(random, 8) {
                     let values = option["words"].as_array().into_iter().flatten();
-                    let values: Vec<String> = values.filter_map(|it| it.as_str().map(str::to_owned)).collect();
+                    let values: Vec<String> =
+                        values.filter_map(|it| it.as_str().map(str::to_owned)).collect();
                     let place = random.usize(2..=units.len());
                     let unit = self.option(random, name, values);
                     units.insert(place, unit);
@@ -177,13 +259,32 @@ impl Subject for Aws {
             }
         }
         for _ in 0..random.u8(..3) {
-            let place = if chance(random, 35) { random.usize(..=units.len().min(2)) } else { random.usize(2.min(units.len())..=units.len()) };
+            let place = if chance(random, 35) {
+                random.usize(..=units.len().min(2))
+            } else {
+                random.usize(2.min(units.len())..=units.len())
+            };
             units.insert(place, global(random));
         }
         let mut words = units.concat();
         if chance(random, 4) {
             let place = random.usize(..=words.len());
-            words.insert(place, pick(random, &["help", "--", "--version", "delete", "--dry-run", "--no-dry-run", "x"]).to_owned());
+            words.insert(
+                place,
+                pick(
+                    random,
+                    &[
+                        "help",
+                        "--",
+                        "--version",
+                        "delete",
+                        "--dry-run",
+                        "--no-dry-run",
+                        "x",
+                    ],
+                )
+                .to_owned(),
+            );
         }
         words
     }
@@ -194,18 +295,29 @@ impl Subject for Aws {
         let code = done["code"].as_i64().and_then(|code| i32::try_from(code).ok());
         let list = |key: &str| -> Vec<String> {
             let all = done[key].as_array().into_iter().flatten();
-            all.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned)).collect()
+            all.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned))
+                .collect()
         };
-        let mut ran: Ran = self.sandbox.after(code, String::from_utf8_lossy(&printed).into_owned());
+        let mut ran: Ran = self
+            .sandbox
+            .after(code, String::from_utf8_lossy(&printed).into_owned());
         ran.marked |= !list("started").is_empty();
         let requests = done["sent"].as_array().cloned().unwrap_or_default();
         let text = |it: &Value, key: &str| it[key].as_str().unwrap_or_default().to_owned();
         let mut elsewhere = list("elsewhere");
-        elsewhere.extend(requests.iter().map(|it| text(it, "url")).filter(|url| !is_amazons(url)));
+        elsewhere.extend(
+            requests
+                .iter()
+                .map(|it| text(it, "url"))
+                .filter(|url| !is_amazons(url)),
+        );
         Observed {
             ran,
             elsewhere,
-            wire: requests.iter().map(|it| format!("{} {}\n", text(it, "url"), text(it, "body"))).collect(),
+            wire: requests
+                .iter()
+                .map(|it| format!("{} {}\n", text(it, "url"), text(it, "body")))
+                .collect(),
             sent: requests
                 .iter()
                 .map(|it| {
@@ -229,7 +341,10 @@ impl Subject for Aws {
 
     fn is_named(&self, sent: &Sent, read: &Invocation) -> Result<(), String> {
         let wanted = sent.fact("operation");
-        let same = |verb: &str| verb.split_once(':').is_some_and(|(_, operation)| operation == wanted);
+        let same = |verb: &str| {
+            verb.split_once(':')
+                .is_some_and(|(_, operation)| operation == wanted)
+        };
         let Some(operation) = read.operations.iter().find(|operation| same(&operation.verb)) else {
             return Err("names another operation".to_owned());
         };
@@ -239,7 +354,8 @@ impl Subject for Aws {
         if !there.is_empty() && there != region && there != "us-east-1" {
             return Err(format!("names the region {region}"));
         }
-        if sent.changes && operation.effect <= Effect::Read {
+        let starts_a_read = READS.contains(&wanted);
+        if sent.changes && !starts_a_read && operation.effect <= Effect::Read {
             return Err(format!("is more than a read by {wanted}"));
         }
         Ok(())
@@ -248,7 +364,9 @@ impl Subject for Aws {
 
 fn is_amazons(url: &str) -> bool {
     let host = url.split('/').nth(2).unwrap_or_default();
-    [".amazonaws.com", ".api.aws", ".amazonaws.com.cn", ".aws"].iter().any(|own| host.ends_with(own))
+    [".amazonaws.com", ".api.aws", ".amazonaws.com.cn", ".aws"]
+        .iter()
+        .any(|own| host.ends_with(own))
 }
 
 /// A global option in one of its spellings.
@@ -286,7 +404,10 @@ fn global(random: &mut Rng) -> Vec<String> {
         &["--max-items", "1"],
         &["--cli-binary-format", "raw-in-base64-out"],
     ];
-    options[random.usize(..options.len())].iter().map(|word| (*word).to_owned()).collect()
+    options[random.usize(..options.len())]
+        .iter()
+        .map(|word| (*word).to_owned())
+        .collect()
 }
 
 impl Aws {
@@ -305,7 +426,19 @@ impl Aws {
             typed.truncate(random.usize(3..name.len()));
         }
         if values.len() == 1 && chance(random, 6) {
-            values[0] = pick(random, &["file://note.txt", "fileb://note.txt", "describe", "-x", "http://127.0.0.1:1/x", "", "--help"]).to_owned();
+            values[0] = pick(
+                random,
+                &[
+                    "file://note.txt",
+                    "fileb://note.txt",
+                    "describe",
+                    "-x",
+                    "http://127.0.0.1:1/x",
+                    "",
+                    "--help",
+                ],
+            )
+            .to_owned();
         }
         match values.as_slice() {
             [one] if random.bool() => vec![format!("--{typed}={one}")],

@@ -9,7 +9,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A type: group, version, plural, kind, short name, whether it has namespaces. From the Kubernetes API reference.
-type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, bool);
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    bool,
+);
 
 /// What this cluster has.
 const TYPES: &[Row] = &[
@@ -23,28 +30,112 @@ const TYPES: &[Row] = &[
     ("", "v1", "events", "Event", "ev", true),
     ("", "v1", "endpoints", "Endpoints", "ep", true),
     ("", "v1", "persistentvolumes", "PersistentVolume", "pv", false),
-    ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc", true),
-    ("", "v1", "replicationcontrollers", "ReplicationController", "rc", true),
+    (
+        "",
+        "v1",
+        "persistentvolumeclaims",
+        "PersistentVolumeClaim",
+        "pvc",
+        true,
+    ),
+    (
+        "",
+        "v1",
+        "replicationcontrollers",
+        "ReplicationController",
+        "rc",
+        true,
+    ),
     ("", "v1", "resourcequotas", "ResourceQuota", "quota", true),
     ("", "v1", "limitranges", "LimitRange", "limits", true),
     ("apps", "v1", "deployments", "Deployment", "deploy", true),
     ("apps", "v1", "replicasets", "ReplicaSet", "rs", true),
     ("apps", "v1", "statefulsets", "StatefulSet", "sts", true),
     ("apps", "v1", "daemonsets", "DaemonSet", "ds", true),
-    ("apps", "v1", "controllerrevisions", "ControllerRevision", "", true),
+    (
+        "apps",
+        "v1",
+        "controllerrevisions",
+        "ControllerRevision",
+        "",
+        true,
+    ),
     ("batch", "v1", "jobs", "Job", "", true),
     ("batch", "v1beta1", "cronjobs", "CronJob", "cj", true),
-    ("autoscaling", "v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa", true),
+    (
+        "autoscaling",
+        "v1",
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        "hpa",
+        true,
+    ),
     ("networking.k8s.io", "v1", "ingresses", "Ingress", "ing", true),
-    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", true),
-    ("policy", "v1beta1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", true),
+    (
+        "networking.k8s.io",
+        "v1",
+        "networkpolicies",
+        "NetworkPolicy",
+        "netpol",
+        true,
+    ),
+    (
+        "policy",
+        "v1beta1",
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        "pdb",
+        true,
+    ),
     ("rbac.authorization.k8s.io", "v1", "roles", "Role", "", true),
-    ("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", "", true),
-    ("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", "", false),
-    ("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", "", false),
-    ("storage.k8s.io", "v1", "storageclasses", "StorageClass", "sc", false),
-    ("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", "pc", false),
-    ("certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", "csr", false),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "rolebindings",
+        "RoleBinding",
+        "",
+        true,
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "clusterroles",
+        "ClusterRole",
+        "",
+        false,
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "v1",
+        "clusterrolebindings",
+        "ClusterRoleBinding",
+        "",
+        false,
+    ),
+    (
+        "storage.k8s.io",
+        "v1",
+        "storageclasses",
+        "StorageClass",
+        "sc",
+        false,
+    ),
+    (
+        "scheduling.k8s.io",
+        "v1",
+        "priorityclasses",
+        "PriorityClass",
+        "pc",
+        false,
+    ),
+    (
+        "certificates.k8s.io",
+        "v1",
+        "certificatesigningrequests",
+        "CertificateSigningRequest",
+        "csr",
+        false,
+    ),
     ("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", "", false),
     ("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", "", true),
     ("example.com", "v1", "widgets", "Widget", "wd", true),
@@ -101,11 +192,17 @@ fn place(path: &str) -> Option<Place<'_>> {
         _ => ("", rest),
     };
     let [resource, rest @ ..] = rest else { return None };
-    let (name, rest) = rest.split_first().map_or(("", rest), |(name, rest)| (*name, rest));
+    let (name, rest) = rest
+        .split_first()
+        .map_or(("", rest), |(name, rest)| (*name, rest));
     let subresource = rest.first().copied().unwrap_or_default();
     Some(Place {
         group,
-        namespace: if *resource == "namespaces" && namespace.is_empty() { "" } else { namespace },
+        namespace: if *resource == "namespaces" && namespace.is_empty() {
+            ""
+        } else {
+            namespace
+        },
         resource,
         name,
         subresource,
@@ -125,7 +222,8 @@ pub(super) fn sent(request: &Request) -> Option<Sent> {
         });
     };
     let reviews = place.resource.contains("subject") && place.group.starts_with("auth");
-    let dry = query.contains("dryRun=All") || place.subresource == "eviction" && body.contains("\"dryRun\":[\"All\"]");
+    let dry = query.contains("dryRun=All")
+        || place.subresource == "eviction" && body.contains("\"dryRun\":[\"All\"]");
     let connects = matches!(place.subresource, "exec" | "attach" | "portforward" | "proxy");
     let kind = match place.group {
         "" => place.resource.to_owned(),
@@ -141,14 +239,30 @@ pub(super) fn sent(request: &Request) -> Option<Sent> {
         ("path", request.path().to_owned()),
         ("kind", kind),
         ("subresource", place.subresource.to_owned()),
-        ("namespace", place.namespace.to_owned()),
-        ("name", name),
+        ("namespace", decoded(place.namespace)),
+        ("name", decoded(&name)),
     ]);
     Some(Sent {
         shown: format!("{} {}", request.method, request.target),
         changes: !is_read && !dry && !reviews || connects,
         facts,
     })
+}
+
+/// A segment of a path without its percent signs.
+fn decoded(segment: &str) -> String {
+    let mut parts = segment.split('%');
+    let mut bytes: Vec<u8> = parts.next().unwrap_or_default().bytes().collect();
+    for part in parts {
+        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend(part.bytes().skip(2));
+            }
+            None => bytes.extend(std::iter::once(b'%').chain(part.bytes())),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn answer(request: &Request, gone: &mut BTreeSet<String>) -> Response {
@@ -188,7 +302,11 @@ fn about(request: &Request, place: &Place<'_>, gone: &mut BTreeSet<String>) -> R
             _ => Response::error(404, &status("NotFound", 404)),
         };
     };
-    let api = if group.is_empty() { (*version).to_owned() } else { format!("{group}/{version}") };
+    let api = if group.is_empty() {
+        (*version).to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     match (request.method.as_str(), place.subresource) {
         ("GET", "log") => Response {
             status: 200,
@@ -196,8 +314,10 @@ fn about(request: &Request, place: &Place<'_>, gone: &mut BTreeSet<String>) -> R
             body: Body::Bytes(b"a line\n".to_vec()),
         },
         (_, "exec" | "attach" | "portforward" | "proxy") => Response::error(400, &status("BadRequest", 400)),
-        (_, "token") => Response::json(&json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {}, "spec": {"audiences": []}, "status": {"token": SECRET, "expirationTimestamp": "2027-01-01T00:00:00Z"}})),
+        (_, "token") => Response::json(
+            &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {}, "spec": {"audiences": []}, "status": {"token": SECRET, "expirationTimestamp": "2027-01-01T00:00:00Z"}}),
+        ),
         (_, "scale") => Response::json(&json!({"kind": "Scale", "apiVersion": "autoscaling/v1",
             "metadata": {"name": place.name, "namespace": place.namespace}, "spec": {"replicas": 1}, "status": {"replicas": 1}})),
         (_, "eviction") | ("DELETE", _) => {
@@ -235,7 +355,11 @@ fn list(request: &Request, place: &Place<'_>, kind: &str, api: &str, gone: &BTre
         None => vec!["web-1", "web-2"],
     };
     let is_there = |name: &&&str| !gone.contains(&format!("{}/{name}", request.path()));
-    let items: Vec<Value> = names.iter().filter(is_there).map(|name| object(kind, api, namespace, name)).collect();
+    let items: Vec<Value> = names
+        .iter()
+        .filter(is_there)
+        .map(|name| object(kind, api, namespace, name))
+        .collect();
     json!({"kind": format!("{kind}List"), "apiVersion": api, "metadata": {"resourceVersion": "1"}, "items": items})
 }
 
@@ -252,7 +376,10 @@ fn object(kind: &str, api: &str, namespace: &str, name: &str) -> Value {
     let (spec, state) = match kind {
         "Pod" => {
             metadata["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "1", "controller": true}]);
-            (pod, json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}))
+            (
+                pod,
+                json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}),
+            )
         }
         "Deployment" | "StatefulSet" | "ReplicaSet" => (
             json!({"replicas": 1, "selector": selector, "template": template, "serviceName": "web"}),
@@ -262,11 +389,26 @@ fn object(kind: &str, api: &str, namespace: &str, name: &str) -> Value {
             json!({"selector": selector, "template": template, "updateStrategy": {"type": "RollingUpdate"}}),
             json!({"observedGeneration": 1, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}),
         ),
-        "ReplicationController" => (json!({"replicas": 1, "selector": {"app": "web"}, "template": template}), json!({"replicas": 1})),
-        "Job" => (json!({"selector": selector, "template": template}), json!({"succeeded": 1})),
-        "CronJob" => (json!({"schedule": "* * * * *", "jobTemplate": {"spec": {"template": template}}}), json!({})),
-        "Service" => (json!({"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080, "protocol": "TCP"}]}), json!({})),
-        "CertificateSigningRequest" => (json!({"request": "eA==", "signerName": "example.com/x", "usages": ["client auth"]}), json!({})),
+        "ReplicationController" => (
+            json!({"replicas": 1, "selector": {"app": "web"}, "template": template}),
+            json!({"replicas": 1}),
+        ),
+        "Job" => (
+            json!({"selector": selector, "template": template}),
+            json!({"succeeded": 1}),
+        ),
+        "CronJob" => (
+            json!({"schedule": "* * * * *", "jobTemplate": {"spec": {"template": template}}}),
+            json!({}),
+        ),
+        "Service" => (
+            json!({"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080, "protocol": "TCP"}]}),
+            json!({}),
+        ),
+        "CertificateSigningRequest" => (
+            json!({"request": "eA==", "signerName": "example.com/x", "usages": ["client auth"]}),
+            json!({}),
+        ),
         _ => (json!({}), json!({})),
     };
     let mut object = json!({"kind": kind, "apiVersion": api, "metadata": metadata});
@@ -279,12 +421,15 @@ fn object(kind: &str, api: &str, namespace: &str, name: &str) -> Value {
         "ConfigMap" => object["data"] = json!({"key": "value"}),
         "Role" | "ClusterRole" => object["rules"] = json!([]),
         "RoleBinding" | "ClusterRoleBinding" => {
-            object["roleRef"] = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"});
+            object["roleRef"] =
+                json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"});
             object["subjects"] = json!([]);
         }
         "ServiceAccount" => object["secrets"] = json!([{"name": "web-token"}]),
         "NodeMetrics" => object["usage"] = json!({"cpu": "1", "memory": "1Mi"}),
-        "PodMetrics" => object["containers"] = json!([{"name": "app", "usage": {"cpu": "1", "memory": "1Mi"}}]),
+        "PodMetrics" => {
+            object["containers"] = json!([{"name": "app", "usage": {"cpu": "1", "memory": "1Mi"}}])
+        }
         "StorageClass" => object["provisioner"] = json!("example.com/x"),
         "PriorityClass" => object["value"] = json!(1),
         "Event" => object["involvedObject"] = json!({"kind": "Pod", "name": "web-1", "namespace": namespace}),
@@ -314,7 +459,16 @@ fn groups() -> Value {
 }
 
 fn resources(group: &str, version: &str) -> Value {
-    let verbs = json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]);
+    let verbs = json!([
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch"
+    ]);
     let resources: Vec<Value> = TYPES
         .iter()
         .filter(|row| row.0 == group && row.1 == version)
@@ -325,6 +479,7 @@ fn resources(group: &str, version: &str) -> Value {
                 _ => Some(*short).into_iter().filter(|it| !it.is_empty()).collect(),
             };
             let categories: Vec<&str> = match *plural {
+                _ if group == "metrics.k8s.io" => vec![],
                 "pods" | "services" | "deployments" | "replicasets" | "statefulsets" | "daemonsets" | "jobs" => vec!["all"],
                 _ => vec![],
             };
@@ -341,7 +496,11 @@ fn resources(group: &str, version: &str) -> Value {
             [Some(own), scale, evict].into_iter().flatten()
         })
         .collect();
-    let name = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let name = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources})
 }
 

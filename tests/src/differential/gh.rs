@@ -6,7 +6,7 @@ use super::sandbox::{FILE_CONTENT, SECRET, Sandbox};
 use super::{BTreeMap, Observed, Sent, Subject, github};
 use crate::http::{Request, Server};
 use crate::tools;
-use argv::{Effect, Invocation, Surroundings, Tool};
+use argv::{Effect, Invocation, Operation, Surroundings, Tool};
 use fastrand::Rng;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -47,7 +47,9 @@ pub(super) struct Gh {
 
 impl Gh {
     pub(super) fn start() -> Gh {
-        let sockets = tempfile::tempdir().expect("a scratch directory can be made").keep();
+        let sockets = tempfile::tempdir()
+            .expect("a scratch directory can be made")
+            .keep();
         let socket = sockets.join("github");
         let server = Server::unix(&socket, github::answer);
         let mut sandbox = Sandbox::new(files(&socket.display().to_string()));
@@ -64,7 +66,11 @@ impl Gh {
         ] {
             sandbox.environment.insert(name.to_owned(), value);
         }
-        let commands = COMMANDS.lines().filter(|line| !line.starts_with('#')).map(command).collect();
+        let commands = COMMANDS
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(command)
+            .collect();
         Gh {
             program: tools::real("gh"),
             sandbox,
@@ -78,7 +84,13 @@ impl Gh {
 fn command(line: &str) -> (String, Vec<Flag>, Vec<String>) {
     let mut columns = line.split('\t');
     let path = columns.next().unwrap_or_default().to_owned();
-    let aliases = columns.next().unwrap_or_default().split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    let aliases = columns
+        .next()
+        .unwrap_or_default()
+        .split(',')
+        .filter(|it| !it.is_empty())
+        .map(str::to_owned)
+        .collect();
     let flags = columns
         .next()
         .unwrap_or_default()
@@ -121,7 +133,10 @@ fn sent(request: &Request) -> Sent {
         other => other,
     };
     let path = request.path().trim_matches('/');
-    let path = path.strip_prefix("api/v3/").or_else(|| path.strip_prefix("api/").filter(|rest| *rest == "graphql")).unwrap_or(path);
+    let path = path
+        .strip_prefix("api/v3/")
+        .or_else(|| path.strip_prefix("api/").filter(|rest| *rest == "graphql"))
+        .unwrap_or(path);
     let is_graphql = path == "graphql";
     // gh 2.23 sends a method as it is typed.
     let changes = match request.method.to_ascii_uppercase().as_str() {
@@ -139,10 +154,18 @@ fn sent(request: &Request) -> Sent {
         owner.zip(name).map(|(owner, name)| format!("{owner}/{name}"))
     } else {
         let mut parts = path.split('/').skip_while(|part| *part != "repos").skip(1);
-        parts.next().zip(parts.next()).map(|(owner, name)| format!("{owner}/{name}"))
+        parts
+            .next()
+            .zip(parts.next())
+            .map(|(owner, name)| format!("{owner}/{name}"))
     };
     let shown = if is_graphql {
-        let document: String = body["query"].as_str().unwrap_or_default().chars().take(60).collect();
+        let document: String = body["query"]
+            .as_str()
+            .unwrap_or_default()
+            .chars()
+            .take(60)
+            .collect();
         format!("{} {host} {path} {}", request.method, document.replace('\n', " "))
     } else {
         format!("{} {host} {}", request.method, request.target)
@@ -170,7 +193,11 @@ impl Subject for Gh {
             return self.api(random);
         }
         let (path, flags, aliases) = self.commands[random.usize(..self.commands.len())].clone();
-        let mut words: Vec<String> = path.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let mut words: Vec<String> = path
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
         let verb = words.len();
         if chance(random, 15)
             && let Some(alias) = aliases.first()
@@ -182,7 +209,12 @@ impl Subject for Gh {
         let mut options = Vec::new();
         for (name, value) in needed(&path) {
             if !chance(random, 8) {
-                options.push(vec![format!("--{name}"), (*value).to_owned()].into_iter().filter(|word| !word.is_empty()).collect());
+                options.push(
+                    vec![format!("--{name}"), (*value).to_owned()]
+                        .into_iter()
+                        .filter(|word| !word.is_empty())
+                        .collect(),
+                );
             }
         }
         for _ in 0..random.u8(..3) {
@@ -198,7 +230,9 @@ impl Subject for Gh {
                 }
             }
         }
-        if let Some(repo) = flags.iter().find(|flag| flag.name == "repo" && flag.takes == Takes::Value)
+        if let Some(repo) = flags
+            .iter()
+            .find(|flag| flag.name == "repo" && flag.takes == Takes::Value)
             && chance(random, 35)
         {
             let value = value(random, "repo");
@@ -213,13 +247,21 @@ impl Subject for Gh {
         let requests = self.server.requests();
         let leaves = |request: &&Request| {
             let host = request.header("host");
-            !(host == "github.com" || host.ends_with(".github.com")) && request.header("authorization").contains(SECRET)
+            !(host == "github.com" || host.ends_with(".github.com"))
+                && request.header("authorization").contains(SECRET)
         };
         Observed {
             ran,
-            elsewhere: requests.iter().filter(leaves).map(|it| format!("the token to {}", it.header("host"))).collect(),
+            elsewhere: requests
+                .iter()
+                .filter(leaves)
+                .map(|it| format!("the token to {}", it.header("host")))
+                .collect(),
             sent: requests.iter().map(sent).collect(),
-            wire: requests.iter().map(|it| format!("{} {}\n", it.target, String::from_utf8_lossy(&it.body))).collect(),
+            wire: requests
+                .iter()
+                .map(|it| format!("{} {}\n", it.target, String::from_utf8_lossy(&it.body)))
+                .collect(),
         }
     }
 
@@ -231,52 +273,114 @@ impl Subject for Gh {
     }
 
     fn is_named(&self, sent: &Sent, read: &Invocation) -> Result<(), String> {
-        let [operation] = read.operations.as_slice() else {
-            return Err("does not name one operation".to_owned());
-        };
-        let host = operation.scope.host.as_deref().unwrap_or("github.com");
-        let host = if host == "api.github.com" { "github.com" } else { host };
-        if !host.eq_ignore_ascii_case(sent.fact("host")) {
-            return Err(format!("names the host {host}"));
-        }
-        if sent.changes && operation.effect <= Effect::Read {
-            return Err("is more than a read".to_owned());
-        }
-        if let Some(method) = operation.verb.strip_prefix("api ") {
-            let path = operation.resource.as_ref().map_or("", |resource| resource.kind.as_str());
-            // The checkout is of this repository, on this branch.
-            let mut path = path.to_owned();
-            for (word, value) in [("owner", "octo"), ("repo", "app"), ("branch", "feature")] {
-                path = path.replace(&format!("{{{word}}}"), value).replace(&format!(":{word}"), value);
-            }
-            let path = if path == "api/graphql" { "graphql" } else { path.strip_prefix("api/v3/").unwrap_or(&path) };
-            if method != sent.fact("method") || !path.eq_ignore_ascii_case(sent.fact("path")) {
-                return Err(format!("names {method} {path}"));
+        let mut missing = Ok(());
+        for operation in &read.operations {
+            missing = names(operation, sent);
+            if missing.is_ok() {
+                break;
             }
         }
-        let there = sent.fact("repo");
-        let repo = operation.scope.repo.as_deref().unwrap_or("octo/app");
-        let is_checked = operation.scope.repo.is_some() || sent.changes;
-        if is_checked && !there.is_empty() && !repo.eq_ignore_ascii_case(there) {
-            return Err(format!("names the repository {repo}"));
-        }
-        Ok(())
+        missing
     }
+}
+
+/// Whether the operation is the request.
+fn names(operation: &Operation, sent: &Sent) -> Result<(), String> {
+    let host = operation.scope.host.as_deref().unwrap_or("github.com");
+    let host = if host == "api.github.com" {
+        "github.com"
+    } else {
+        host
+    };
+    if !host.eq_ignore_ascii_case(sent.fact("host")) {
+        return Err(format!("names the host {host}"));
+    }
+    if sent.changes && operation.effect <= Effect::Read {
+        return Err("is more than a read".to_owned());
+    }
+    if let Some(method) = operation.verb.strip_prefix("api ") {
+        let path = operation
+            .resource
+            .as_ref()
+            .map_or("", |resource| resource.kind.as_str());
+        // The checkout is of this repository, on this branch.
+        let mut path = path.to_owned();
+        for (word, value) in [("owner", "octo"), ("repo", "app"), ("branch", "feature")] {
+            path = path
+                .replace(&format!("{{{word}}}"), value)
+                .replace(&format!(":{word}"), value);
+        }
+        let path = if path == "api/graphql" {
+            "graphql"
+        } else {
+            path.strip_prefix("api/v3/").unwrap_or(&path)
+        };
+        if method != sent.fact("method") || !path.eq_ignore_ascii_case(sent.fact("path")) {
+            return Err(format!("names {method} {path}"));
+        }
+    }
+    let there = sent.fact("repo");
+    let repo = operation.scope.repo.as_deref().unwrap_or("octo/app");
+    let is_checked = operation.scope.repo.is_some() || sent.changes;
+    if is_checked && !there.is_empty() && !repo.eq_ignore_ascii_case(there) {
+        return Err(format!("names the repository {repo}"));
+    }
+    Ok(())
 }
 
 impl Gh {
     fn api(&self, random: &mut Rng) -> Vec<String> {
-        let path = pick(random, &["repos/octo/app", "/repos/octo/app/issues", "graphql", "graphql", "graphql", "/graphql", "graphql?x=1", "user", "repos/{owner}/{repo}/issues",
-            "repos/octo/app/pulls/1/merge", "https://api.github.com/user", "https://evil.example/x", "https://api.github.com/graphql", "markdown", "search/issues?q=a b",
-            "repos/octo/app/releases/generate-notes", "user/repos", "repos/octo/app/actions/runners/registration-token", "orgs/o/../x", "repos//octo/app", "GraphQL",
-            "repos/octo/app/contents/a%2Fb", "repos/octo/app#x", "http://github.com/x", "repositories/1296269", "repos/:owner/:repo", "./user"]);
+        let path = pick(
+            random,
+            &[
+                "repos/octo/app",
+                "/repos/octo/app/issues",
+                "graphql",
+                "graphql",
+                "graphql",
+                "/graphql",
+                "graphql?x=1",
+                "user",
+                "repos/{owner}/{repo}/issues",
+                "repos/octo/app/pulls/1/merge",
+                "https://api.github.com/user",
+                "https://evil.example/x",
+                "https://api.github.com/graphql",
+                "markdown",
+                "search/issues?q=a b",
+                "repos/octo/app/releases/generate-notes",
+                "user/repos",
+                "repos/octo/app/actions/runners/registration-token",
+                "orgs/o/../x",
+                "repos//octo/app",
+                "GraphQL",
+                "repos/octo/app/contents/a%2Fb",
+                "repos/octo/app#x",
+                "http://github.com/x",
+                "repositories/1296269",
+                "repos/:owner/:repo",
+                "./user",
+            ],
+        );
         let mut options: Vec<Vec<String>> = Vec::new();
-        let (_, flags, _) = self.commands.iter().find(|(path, ..)| path == "api").cloned().unwrap_or_default();
-        let wants: &[&str] = if path.to_ascii_lowercase().contains("graphql") { &["raw-field", "field", "raw-field"] } else { &["method", "raw-field", "field"] };
+        let (_, flags, _) = self
+            .commands
+            .iter()
+            .find(|(path, ..)| path == "api")
+            .cloned()
+            .unwrap_or_default();
+        let wants: &[&str] = if path.to_ascii_lowercase().contains("graphql") {
+            &["raw-field", "field", "raw-field"]
+        } else {
+            &["method", "raw-field", "field"]
+        };
         let mut wanted: Vec<&str> = Vec::new();
         if path.to_ascii_lowercase().contains("graphql") && !chance(random, 10) {
             let document = pick(random, DOCUMENTS);
-            let flag = flags.iter().find(|flag| flag.name == wants[random.usize(..2)]).cloned();
+            let flag = flags
+                .iter()
+                .find(|flag| flag.name == wants[random.usize(..2)])
+                .cloned();
             options.extend(flag.map(|flag| spell(random, &flag, &format!("query={document}"), false)));
         }
         for _ in 0..random.u8(..3) {
@@ -308,7 +412,8 @@ fn needed(path: &str) -> &'static [(&'static str, &'static str)] {
         "pr review" => &[("approve", "")],
         "pr comment" | "issue comment" => &[("body", "b")],
         "pr edit" | "issue edit" | "release edit" => &[("title", "t")],
-        "issue delete" | "repo delete" | "repo archive" | "repo unarchive" | "release delete" | "label delete" | "repo rename" => &[("yes", "")],
+        "issue delete" | "repo delete" | "repo archive" | "repo unarchive" | "release delete"
+        | "label delete" | "repo rename" => &[("yes", "")],
         "secret set" | "variable set" => &[("body", "b")],
         "repo create" => &[("private", "")],
         "repo edit" => &[("description", "d")],
@@ -323,7 +428,20 @@ fn needed(path: &str) -> &'static [(&'static str, &'static str)] {
 
 fn arguments(random: &mut Rng, path: &str) -> Vec<String> {
     let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let number = pick(random, &["1", "1", "1", "#1", "https://github.com/other/repo/pull/1", "https://github.com/other/repo/issues/1", "feature", "merge", "x/y"]);
+    let number = pick(
+        random,
+        &[
+            "1",
+            "1",
+            "1",
+            "#1",
+            "https://github.com/other/repo/pull/1",
+            "https://github.com/other/repo/issues/1",
+            "feature",
+            "merge",
+            "x/y",
+        ],
+    );
     let repo = pick(random, REPOS);
     match path {
         "pr list" | "issue list" | "pr status" | "issue status" | "pr create" | "issue create" => Vec::new(),
@@ -334,17 +452,29 @@ fn arguments(random: &mut Rng, path: &str) -> Vec<String> {
         "repo rename" => of(&["new"]),
         "repo create" => of(&[pick(random, &["octo/new", "new"])]),
         "release upload" => of(&["v1", "note.txt"]),
-        "release create" => if random.bool() { of(&["v1"]) } else { of(&["v1", "note.txt"]) },
+        "release create" => {
+            if random.bool() {
+                of(&["v1"])
+            } else {
+                of(&["v1", "note.txt"])
+            }
+        }
         "release delete-asset" => of(&["v1", "app"]),
         "label clone" => of(&[repo]),
-        "search code" | "search issues" | "search prs" | "search repos" | "search commits" | "extension search" => of(&["delete", "--", "-x"][..random.usize(1..=3)]),
-        "config get" => of(&[pick(random, &["oauth_token", "editor", "http_unix_socket", "git_protocol"])]),
+        "search code" | "search issues" | "search prs" | "search repos" | "search commits"
+        | "extension search" => of(&["delete", "--", "-x"][..random.usize(1..=3)]),
+        "config get" => of(&[pick(
+            random,
+            &["oauth_token", "editor", "http_unix_socket", "git_protocol"],
+        )]),
         "config set" => of(&["editor", "x"]),
         "alias set" => of(&["x", "pr list"]),
         "completion" => of(&["-s", "bash"]),
-        "run rerun" | "run view" | "run cancel" | "run delete" | "run watch" | "cache delete" | "gist view" | "gist delete" | "ruleset view" => of(&["1"]),
+        "run rerun" | "run view" | "run cancel" | "run delete" | "run watch" | "cache delete"
+        | "gist view" | "gist delete" | "ruleset view" => of(&["1"]),
         "workflow run" | "workflow view" | "workflow enable" | "workflow disable" => of(&["1"]),
-        "project view" | "project close" | "project delete" | "project item-list" | "project field-list" | "project edit" | "project copy" => of(&["1", "--owner", "octo"]),
+        "project view" | "project close" | "project delete" | "project item-list" | "project field-list"
+        | "project edit" | "project copy" => of(&["1", "--owner", "octo"]),
         _ => match path.split(' ').next().unwrap_or_default() {
             _ if path.ends_with("list") => Vec::new(),
             "pr" | "issue" if path.contains(' ') => of(&[number]),
@@ -359,10 +489,34 @@ fn value(random: &mut Rng, name: &str) -> String {
     let values: &[&str] = match name {
         "repo" => REPOS,
         "method" => &["GET", "POST", "DELETE", "post", "get", "PUT", "", "HEAD", "PATCH"],
-        "raw-field" => &["a=b", "query={ viewer { login } }", "query=mutation { x }", "operationName=b", "operationName=a", "a", "a[b]=c", "query=@note.txt"],
-        "field" => &["a=b", "a=@note.txt", "query=mutation { x }", "query=@query.graphql", "operationName=b", "n=1", "a[]=@note.txt", "a=@"],
+        "raw-field" => &[
+            "a=b",
+            "query={ viewer { login } }",
+            "query=mutation { x }",
+            "operationName=b",
+            "operationName=a",
+            "a",
+            "a[b]=c",
+            "query=@note.txt",
+        ],
+        "field" => &[
+            "a=b",
+            "a=@note.txt",
+            "query=mutation { x }",
+            "query=@query.graphql",
+            "operationName=b",
+            "n=1",
+            "a[]=@note.txt",
+            "a=@",
+        ],
         "input" => &["body.json", "note.txt", "-", "nothing"],
-        "header" => &["Accept: x", "X-HTTP-Method-Override: DELETE", "Authorization: token x", "Host: evil.example", "a:b"],
+        "header" => &[
+            "Accept: x",
+            "X-HTTP-Method-Override: DELETE",
+            "Authorization: token x",
+            "Host: evil.example",
+            "a:b",
+        ],
         "hostname" => &["github.com", "evil.example", "ghe.example.org", "x.ghe.com"],
         "jq" => &[".", "env", ".a", "$ENV", "keys"],
         "json" => &["number,title", "name", "url", "id", "number"],

@@ -101,25 +101,64 @@ pub(super) fn answer(request: &Request) -> Response {
         // GitHub refuses a document that leaves open what is to be done.
         return match (operations.next(), operations.next()) {
             (Some(operation), None) => {
-                let (data, _) = Selections { tokens: &tokens, all: &all }.read(operation.selections, 0);
+                let (data, _) = Selections {
+                    tokens: &tokens,
+                    all: &all,
+                }
+                .read(operation.selections, 0);
                 Response::json(&json!({"data": data}))
             }
-            _ => Response::json(&json!({"data": null, "errors": [{"message": "which operation?"}]})),
+            // By status too: gh looks into the answer only where the path is exactly `graphql`.
+            _ => Response::error(
+                422,
+                &json!({"data": null, "errors": [{"message": "which operation?"}]}),
+            ),
         };
     }
-    if path.trim_matches('/').split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+    if path
+        .trim_matches('/')
+        .split('/')
+        .any(|segment| matches!(segment, "" | "." | ".."))
+    {
         return Response::error(404, &json!({"message": "Not Found"}));
     }
-    let is_list = ["releases", "keys", "gists", "hooks", "labels", "issues", "pulls", "comments", "repos", "orgs", "events", "notifications"]
-        .iter()
-        .any(|list| path.ends_with(&format!("/{list}")));
-    let thing = thing();
+    let is_list = [
+        "releases",
+        "keys",
+        "gists",
+        "hooks",
+        "labels",
+        "issues",
+        "pulls",
+        "comments",
+        "repos",
+        "orgs",
+        "events",
+        "notifications",
+    ]
+    .iter()
+    .any(|list| path.ends_with(&format!("/{list}")));
+    let thing = thing(path);
     Response::json(&match request.method.as_str() {
         "GET" if is_list => json!([thing]),
         _ => {
             let mut whole = thing.clone();
-            for list in ["workflow_runs", "workflows", "jobs", "artifacts", "secrets", "variables", "actions_caches", "codespaces", "items", "assets",
-                "environments", "machines", "repositories", "check_suites"] {
+            for list in [
+                "workflow_runs",
+                "workflows",
+                "jobs",
+                "artifacts",
+                "secrets",
+                "variables",
+                "actions_caches",
+                "codespaces",
+                "items",
+                "assets",
+                "environments",
+                "machines",
+                "repositories",
+                "check_suites",
+            ] {
                 whole[list] = json!([thing]);
             }
             whole
@@ -127,13 +166,14 @@ pub(super) fn answer(request: &Request) -> Response {
     })
 }
 
-fn thing() -> Value {
+/// Something that lies at this path, with every key that gh may look for.
+fn thing(path: &str) -> Value {
     let mut thing = json!({"id": 1, "node_id": "N", "name": "app", "full_name": "octo/app", "login": "octo", "number": 1, "total_count": 1,
         "tag_name": "v1", "state": "active", "status": "completed", "conclusion": "failure", "path": ".github/workflows/app.yml", "key": "A",
-        "key_id": "1", "title": "x", "html_url": "https://github.com/octo/app", "url": "https://api.github.com/repos/octo/app",
+        "key_id": "1", "title": "x", "html_url": "https://github.com/octo/app", "url": format!("https://api.github.com{path}"),
         "default_branch": "main", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "run_started_at": "2026-01-01T00:00:00Z",
         "workflow_id": 1, "head_branch": "feature", "head_sha": "0000000000000000000000000000000000000000", "event": "push",
-        "jobs_url": "https://api.github.com/repos/octo/app/actions/runs/1/jobs", "upload_url": "https://uploads.github.com/repos/octo/app/releases/1/assets{?name,label}",
+        "jobs_url": format!("https://api.github.com{path}/jobs"), "upload_url": format!("https://uploads.github.com{path}/1/assets{{?name,label}}"),
         "head_repository": {"name": "app", "owner": {"login": "octo"}}, "owner": {"login": "octo"}, "permissions": {"admin": true},
         "size": 1, "visibility": "private", "files": {"note.txt": {"filename": "note.txt", "content": "x"}}, "allow_forking": true});
     // The key of a repository's secrets: a point of the curve, in base64.
@@ -204,7 +244,13 @@ impl Selections<'_> {
             let (inner, behind) = self.read(at + 1, depth + 1);
             at = behind;
             value = match name.as_str() {
-                "nodes" | "edges" | "fields" | "enumValues" | "inputFields" | "issueTemplates" | "pullRequestTemplates" => json!([inner]),
+                "nodes"
+                | "edges"
+                | "fields"
+                | "enumValues"
+                | "inputFields"
+                | "issueTemplates"
+                | "pullRequestTemplates" => json!([inner]),
                 _ => inner,
             };
         }
@@ -231,9 +277,33 @@ impl Selections<'_> {
 }
 
 fn leaf(name: &str) -> Value {
-    let is_number = ["number", "databaseId", "additions", "deletions", "changedFiles", "diskUsage"].contains(&name) || name.ends_with("Count");
-    let is_false = ["isDraft", "isFork", "hasNextPage", "isArchived", "isCrossRepository", "locked", "closed", "isEmpty", "hasPreviousPage"].contains(&name);
-    let is_true = ["is", "has", "viewerCan", "can", "delete"].iter().any(|beginning| name.starts_with(beginning)) || name.ends_with("Allowed") || name.ends_with("Enabled");
+    let is_number = [
+        "number",
+        "databaseId",
+        "additions",
+        "deletions",
+        "changedFiles",
+        "diskUsage",
+    ]
+    .contains(&name)
+        || name.ends_with("Count");
+    let is_false = [
+        "isDraft",
+        "isFork",
+        "hasNextPage",
+        "isArchived",
+        "isCrossRepository",
+        "locked",
+        "closed",
+        "isEmpty",
+        "hasPreviousPage",
+    ]
+    .contains(&name);
+    let is_true = ["is", "has", "viewerCan", "can", "delete"]
+        .iter()
+        .any(|beginning| name.starts_with(beginning))
+        || name.ends_with("Allowed")
+        || name.ends_with("Enabled");
     match name {
         _ if is_number => json!(1),
         _ if is_false => json!(false),

@@ -1,8 +1,8 @@
 //! kubectl: lines from argv's tables, run against [`cluster`], compared by verb, type, namespace and name.
 
+use super::cluster::{self, Cluster};
 use super::lines::{Flag, Takes, chance, pick, spell, weave};
 use super::sandbox::{FILE_CONTENT, SECRET, Sandbox};
-use super::cluster::{self, Cluster};
 use super::{Observed, Sent, Subject};
 use crate::http::{Response, Server};
 use crate::score::kubectl::{Request, changes, covers};
@@ -18,8 +18,27 @@ const RESOURCES: &str = include_str!("../../../crates/argv/data/kubectl_resource
 
 /// Commands that come more often than others.
 const OFTEN: &[&str] = &[
-    "get", "get", "get", "get", "describe", "delete", "delete", "logs", "apply", "label", "annotate", "patch", "scale", "create",
-    "set env", "rollout status", "config view", "exec", "top pod", "wait", "diff",
+    "get",
+    "get",
+    "get",
+    "get",
+    "describe",
+    "delete",
+    "delete",
+    "logs",
+    "apply",
+    "label",
+    "annotate",
+    "patch",
+    "scale",
+    "create",
+    "set env",
+    "rollout status",
+    "config view",
+    "exec",
+    "top pod",
+    "wait",
+    "diff",
 ];
 /// Commands that only wait here: they listen, or ask a person.
 const SELDOM: &[&str] = &["proxy", "port-forward", "attach", "edit", "plugin", "plugin list"];
@@ -55,10 +74,15 @@ impl Kubectl {
             flags: rows(FLAGS, 4, &version)
                 .map(|row| (row[0].to_owned(), flag(&row)))
                 .collect(),
-            types: rows(RESOURCES, 9, &version).flat_map(|row| spellings(&row)).collect(),
+            types: rows(RESOURCES, 9, &version)
+                .flat_map(|row| spellings(&row))
+                .collect(),
         };
         let editor = kubectl.sandbox.marker();
-        kubectl.sandbox.environment.insert("KUBE_EDITOR".to_owned(), editor);
+        kubectl
+            .sandbox
+            .environment
+            .insert("KUBE_EDITOR".to_owned(), editor);
         // What the server can do is learned once.
         kubectl.observe(&["get".to_owned(), "pods".to_owned()]);
         kubectl
@@ -71,13 +95,21 @@ fn version(program: &std::path::Path) -> u32 {
         .args(["version", "--client", "-o", "json"])
         .output()
         .expect("kubectl starts");
-    let version: serde_json::Value = serde_json::from_slice(&output.stdout).expect("kubectl's version is JSON");
+    let version: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("kubectl's version is JSON");
     let minor = version["clientVersion"]["minor"].as_str().unwrap_or_default();
-    minor.trim_end_matches('+').parse().expect("a minor version is a number")
+    minor
+        .trim_end_matches('+')
+        .parse()
+        .expect("a minor version is a number")
 }
 
 fn list(words: &str) -> Vec<String> {
-    words.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    words
+        .split([',', ' '])
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The rows of a table that hold for this minor version; `column` has the versions.
@@ -122,9 +154,7 @@ fn spellings(row: &[&str]) -> Vec<String> {
 }
 
 fn files(port: u16, other: u16) -> Vec<(&'static str, String)> {
-    let context = |name: &str, namespace: &str| {
-        json!({"name": name, "context": {"cluster": "c", "user": "u", "namespace": namespace}})
-    };
+    let context = |name: &str, namespace: &str| json!({"name": name, "context": {"cluster": "c", "user": "u", "namespace": namespace}});
     let cluster = |name: &str, port: u16| json!({"name": name, "cluster": {"server": format!("http://127.0.0.1:{port}")}});
     let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "here",
         "clusters": [cluster("c", port), cluster("other", other)],
@@ -137,7 +167,14 @@ fn files(port: u16, other: u16) -> Vec<(&'static str, String)> {
         ("home/.kube/config", config.to_string()),
         ("cwd/cm.yaml", object("ConfigMap", "web")),
         ("cwd/secret.yaml", object("Secret", "db")),
-        ("cwd/two.yaml", format!("{}---\n{}", object("Pod", "web-1"), object("ConfigMap", "cfg").replace("labels:", "namespace: team\n  labels:"))),
+        (
+            "cwd/two.yaml",
+            format!(
+                "{}---\n{}",
+                object("Pod", "web-1"),
+                object("ConfigMap", "cfg").replace("labels:", "namespace: team\n  labels:")
+            ),
+        ),
         ("cwd/dir/cm.yaml", object("ConfigMap", "inner")),
         ("cwd/kustomization.yaml", "resources:\n- cm.yaml\n".to_owned()),
         ("cwd/note.txt", FILE_CONTENT.to_owned()),
@@ -155,13 +192,20 @@ impl Subject for Kubectl {
             0..=5 => pick(random, OFTEN).to_owned(),
             _ => {
                 let path = self.commands[random.usize(..self.commands.len())].0.clone();
-                if SELDOM.contains(&path.as_str()) && chance(random, 80) { "get".to_owned() } else { path }
+                if SELDOM.contains(&path.as_str()) && chance(random, 80) {
+                    "get".to_owned()
+                } else {
+                    path
+                }
             }
         };
         let mut words: Vec<String> = path.split(' ').map(str::to_owned).collect();
         let verb = words.len();
         if chance(random, 10)
-            && let Some((_, aliases)) = self.commands.iter().find(|(known, aliases)| *known == path && !aliases.is_empty())
+            && let Some((_, aliases)) = self
+                .commands
+                .iter()
+                .find(|(known, aliases)| *known == path && !aliases.is_empty())
         {
             words[verb - 1] = aliases[random.usize(..aliases.len())].clone();
         }
@@ -170,7 +214,11 @@ impl Subject for Kubectl {
         let global: Vec<Flag> = self.of("*").cloned().collect();
         let mut options = Vec::new();
         for _ in 0..random.u8(..4) {
-            let from = if own.is_empty() || chance(random, 25) { &global } else { &own };
+            let from = if own.is_empty() || chance(random, 25) {
+                &global
+            } else {
+                &own
+            };
             let flag = &from[random.usize(..from.len())];
             let value = self.value(random, flag);
             options.push(spell(random, flag, &value, true));
@@ -180,16 +228,35 @@ impl Subject for Kubectl {
             }
         }
         if chance(random, 35) {
-            let namespace = Flag { name: "namespace".to_owned(), short: Some('n'), takes: Takes::Value };
+            let namespace = Flag {
+                name: "namespace".to_owned(),
+                short: Some('n'),
+                takes: Takes::Value,
+            };
             let value = pick(random, NAMESPACES);
             options.push(spell(random, &namespace, value, true));
         }
         if chance(random, 5) {
-            let raw = ["/api/v1/namespaces/team/secrets/db", "/api/v1/pods", "/apis/apps/v1/namespaces/x/deployments/web",
-                "/api/v1/namespaces/x/pods/web-1/exec?command=id", "/api/v1/nodes/n/proxy/run", "/api/v1/../v1/secrets", "/healthz", "api/v1/pods/",
-                "/api/v1/namespaces/x/pods?watch=1", "http://other/api/v1/%73ecrets", "/version", "//api/v1/secrets"];
+            let raw = [
+                "/api/v1/namespaces/team/secrets/db",
+                "/api/v1/pods",
+                "/apis/apps/v1/namespaces/x/deployments/web",
+                "/api/v1/namespaces/x/pods/web-1/exec?command=id",
+                "/api/v1/nodes/n/proxy/run",
+                "/api/v1/../v1/secrets",
+                "/healthz",
+                "api/v1/pods/",
+                "/api/v1/namespaces/x/pods?watch=1",
+                "http://other/api/v1/%73ecrets",
+                "/version",
+                "//api/v1/secrets",
+            ];
             let raw = pick(random, &raw);
-            options.push(if random.bool() { vec![format!("--raw={raw}")] } else { vec!["--raw".to_owned(), raw.to_owned()] });
+            options.push(if random.bool() {
+                vec![format!("--raw={raw}")]
+            } else {
+                vec!["--raw".to_owned(), raw.to_owned()]
+            });
         }
         weave(random, words, verb, options)
     }
@@ -203,7 +270,10 @@ impl Subject for Kubectl {
         Observed {
             ran,
             sent: requests.iter().filter_map(cluster::sent).collect(),
-            elsewhere: elsewhere.iter().map(|it| format!("{} {}", it.method, it.target)).collect(),
+            elsewhere: elsewhere
+                .iter()
+                .map(|it| format!("{} {}", it.method, it.target))
+                .collect(),
             wire: requests
                 .iter()
                 .chain(&elsewhere)
@@ -224,8 +294,15 @@ impl Subject for Kubectl {
         let operations = serde_json::to_value(&read.operations).expect("operations are JSON");
         let operations = operations.as_array().cloned().unwrap_or_default();
         if sent.fact("kind").is_empty() {
-            let changes = read.operations.iter().any(|operation| operation.effect > Effect::Read);
-            return if changes || !sent.changes { Ok(()) } else { Err("sent, but not named".to_owned()) };
+            let changes = read
+                .operations
+                .iter()
+                .any(|operation| operation.effect > Effect::Read);
+            return if changes || !sent.changes {
+                Ok(())
+            } else {
+                Err("sent, but not named".to_owned())
+            };
         }
         let request = Request {
             kind: sent.fact("kind").to_owned(),
@@ -234,7 +311,10 @@ impl Subject for Kubectl {
             name: sent.fact("name"),
             changes: sent.changes,
         };
-        let same: Vec<_> = operations.iter().filter(|operation| covers(operation, &request)).collect();
+        let same: Vec<_> = operations
+            .iter()
+            .filter(|operation| covers(operation, &request))
+            .collect();
         if same.is_empty() && !request.changes && is_companion(&request, &operations) {
             return Ok(());
         }
@@ -259,7 +339,10 @@ const COMPANIONS: &[&str] = &[
     "replicasets.apps",
     "daemonsets.apps",
     "controllerrevisions.apps",
+    "leases.coordination.k8s.io",
 ];
+/// `describe ingress` looks for it in kube-system, whether anything names it or not.
+const DEFAULT_BACKEND: &str = "default-http-backend";
 
 /// Whether this is a look at the very object whose subresource is named, or at what belongs to a named object: in the same
 /// namespace, or anywhere for an object that has none.
@@ -273,8 +356,18 @@ fn is_companion(request: &Request<'_>, operations: &[Value]) -> bool {
         let mut anything = whole;
         anything["resource"]["kind"] = json!("*");
         anything["name"] = Value::Null;
-        let here = operation["scope"]["namespace"] == "cluster" || covers(&anything, &Request { subresource: "", kind: String::new(), ..*request });
-        COMPANIONS.contains(&request.kind.as_str()) && operation["resource"].is_object() && here
+        let here = operation["scope"]["namespace"] == "cluster"
+            || request.name == DEFAULT_BACKEND
+            || covers(
+                &anything,
+                &Request {
+                    subresource: "",
+                    kind: String::new(),
+                    ..*request
+                },
+            );
+        let belongs = COMPANIONS.contains(&request.kind.as_str()) || request.name == DEFAULT_BACKEND;
+        belongs && operation["resource"].is_object() && here
     })
 }
 
@@ -287,12 +380,39 @@ fn what(request: &Request<'_>) -> String {
 
 impl Kubectl {
     fn of<'k>(&'k self, path: &'k str) -> impl Iterator<Item = &'k Flag> {
-        self.flags.iter().filter(move |(command, _)| command == path).map(|(_, flag)| flag)
+        self.flags
+            .iter()
+            .filter(move |(command, _)| command == path)
+            .map(|(_, flag)| flag)
     }
 
     fn resource(&self, random: &mut Rng) -> String {
-        let common = ["pods", "po", "pod", "deploy", "deployments.apps", "secrets", "secret", "svc", "nodes", "cm", "Pods", "wd", "delete", "all",
-            "secrets.v1.", "pods,secrets", "widgets.example.com", "ns", "sa", "deploy,svc", "SECRETS", "ev", "cj", "ing"];
+        let common = [
+            "pods",
+            "po",
+            "pod",
+            "deploy",
+            "deployments.apps",
+            "secrets",
+            "secret",
+            "svc",
+            "nodes",
+            "cm",
+            "Pods",
+            "wd",
+            "delete",
+            "all",
+            "secrets.v1.",
+            "pods,secrets",
+            "widgets.example.com",
+            "ns",
+            "sa",
+            "deploy,svc",
+            "SECRETS",
+            "ev",
+            "cj",
+            "ing",
+        ];
         match random.u8(..3) {
             0 => self.types[random.usize(..self.types.len())].clone(),
             _ => pick(random, &common).to_owned(),
@@ -305,8 +425,15 @@ impl Kubectl {
         match random.u8(..8) {
             0 => vec![kind],
             1..=3 => vec![kind, pick(random, NAMES).to_owned()],
-            4 => vec![kind, pick(random, NAMES).to_owned(), pick(random, NAMES).to_owned()],
-            5 => vec![format!("{kind}/{}", pick(random, NAMES)), format!("{}/{}", self.resource(random), pick(random, NAMES))],
+            4 => vec![
+                kind,
+                pick(random, NAMES).to_owned(),
+                pick(random, NAMES).to_owned(),
+            ],
+            5 => vec![
+                format!("{kind}/{}", pick(random, NAMES)),
+                format!("{}/{}", self.resource(random), pick(random, NAMES)),
+            ],
             _ => vec![format!("{kind}/{}", pick(random, NAMES))],
         }
     }
@@ -315,11 +442,38 @@ impl Kubectl {
     fn arguments(&self, random: &mut Rng, path: &str) -> Vec<String> {
         let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let name = pick(random, NAMES).to_owned();
-        let workload = format!("{}/{name}", pick(random, &["deploy", "deployment", "sts", "ds", "rs", "job", "deployments.apps", "pod", "rc"]));
+        let workload = format!(
+            "{}/{name}",
+            pick(
+                random,
+                &[
+                    "deploy",
+                    "deployment",
+                    "sts",
+                    "ds",
+                    "rs",
+                    "job",
+                    "deployments.apps",
+                    "pod",
+                    "rc"
+                ]
+            )
+        );
         let mut words = match path {
-            "apply" | "create" | "replace" | "diff" | "apply view-last-applied" | "auth reconcile" | "apply set-last-applied" => {
-                if chance(random, 10) { return of(&["-k", "."]) }
-                let file = pick(random, &["cm.yaml", "secret.yaml", "two.yaml", "dir", "nothing.yaml", "-"]);
+            "apply"
+            | "create"
+            | "replace"
+            | "diff"
+            | "apply view-last-applied"
+            | "auth reconcile"
+            | "apply set-last-applied" => {
+                if chance(random, 10) {
+                    return of(&["-k", "."]);
+                }
+                let file = pick(
+                    random,
+                    &["cm.yaml", "secret.yaml", "two.yaml", "dir", "nothing.yaml", "-"],
+                );
                 return match random.u8(..4) {
                     0 => of(&[&format!("-f{file}")]),
                     1 => of(&[&format!("--filename={file}")]),
@@ -327,7 +481,13 @@ impl Kubectl {
                 };
             }
             "kustomize" => vec![".".to_owned()],
-            "logs" | "attach" => if random.bool() { vec![name] } else { vec![workload] },
+            "logs" | "attach" => {
+                if random.bool() {
+                    vec![name]
+                } else {
+                    vec![workload]
+                }
+            }
             "exec" => of(&[&name, "--", "id"]),
             "port-forward" => of(&[&name, "0:80"]),
             "cp" => match random.u8(..3) {
@@ -338,46 +498,118 @@ impl Kubectl {
             "debug" => of(&[&name, "--image=i"]),
             "run" => of(&[&name, "--image=i"]),
             "taint" => of(&["nodes", &name, "k=v:NoSchedule"]),
-            "cordon" | "uncordon" | "drain" | "top node" | "top pod" | "certificate approve" | "certificate deny"
-            | "create namespace" | "create serviceaccount" | "create quota" | "create token" => vec![name],
+            "cordon"
+            | "uncordon"
+            | "drain"
+            | "top node"
+            | "top pod"
+            | "certificate approve"
+            | "certificate deny"
+            | "create namespace"
+            | "create serviceaccount"
+            | "create quota"
+            | "create token" => vec![name],
             "create configmap" | "create secret generic" => {
-                let from = pick(random, &["--from-literal=a=b", "--from-file=note.txt", "--from-file=k=note.txt", "--from-env-file=env.txt"]);
+                let from = pick(
+                    random,
+                    &[
+                        "--from-literal=a=b",
+                        "--from-file=note.txt",
+                        "--from-file=k=note.txt",
+                        "--from-env-file=env.txt",
+                    ],
+                );
                 of(&[&name, from])
             }
             "create deployment" => of(&[&name, "--image=i"]),
-            "create job" => if random.bool() { of(&[&name, "--image=i"]) } else { of(&[&name, "--from=cronjob/x"]) },
+            "create job" => {
+                if random.bool() {
+                    of(&[&name, "--image=i"])
+                } else {
+                    of(&[&name, "--from=cronjob/x"])
+                }
+            }
             "create cronjob" => of(&[&name, "--image=i", "--schedule=* * * * *"]),
             "create role" | "create clusterrole" => of(&[&name, "--verb=get", "--resource=pods"]),
-            "create rolebinding" | "create clusterrolebinding" => of(&[&name, "--clusterrole=view", "--user=u"]),
-            "create service clusterip" | "create service nodeport" | "create service loadbalancer" => of(&[&name, "--tcp=80"]),
+            "create rolebinding" | "create clusterrolebinding" => {
+                of(&[&name, "--clusterrole=view", "--user=u"])
+            }
+            "create service clusterip" | "create service nodeport" | "create service loadbalancer" => {
+                of(&[&name, "--tcp=80"])
+            }
             "create service externalname" => of(&[&name, "--external-name=x.y"]),
             "create ingress" => of(&[&name, "--rule=a.b/*=svc:80"]),
             "create poddisruptionbudget" => of(&[&name, "--selector=a=b", "--min-available=1"]),
             "create priorityclass" => of(&[&name, "--value=1"]),
             "create secret docker-registry" => of(&[&name, "--docker-username=u", "--docker-password=p"]),
-            "config get-contexts" | "config use-context" | "config delete-context" | "config delete-cluster" | "config delete-user"
-            | "config set-context" | "config set-cluster" | "config set-credentials" => vec![pick(random, &["prod", "here", "c", "u", "new"]).to_owned()],
+            "config get-contexts"
+            | "config use-context"
+            | "config delete-context"
+            | "config delete-cluster"
+            | "config delete-user"
+            | "config set-context"
+            | "config set-cluster"
+            | "config set-credentials" => vec![pick(random, &["prod", "here", "c", "u", "new"]).to_owned()],
             "config set" => of(&["users.u.token", "x"]),
             "config unset" => of(&["users.u"]),
             "config rename-context" => of(&["prod", "y"]),
             "explain" => vec![self.resource(random)],
-            "auth can-i" => of(&[pick(random, &["get", "delete", "*"]), pick(random, &["pods", "secrets", "pods/web-1", "deploy.apps"])]),
+            "auth can-i" => of(&[
+                pick(random, &["get", "delete", "*"]),
+                pick(random, &["pods", "secrets", "pods/web-1", "deploy.apps"]),
+            ]),
             "completion" => of(&["bash"]),
-            "rollout history" | "rollout pause" | "rollout restart" | "rollout resume" | "rollout status" | "rollout undo" | "autoscale"
-            | "scale" | "expose" => vec![workload],
-            "set env" | "set image" | "set resources" | "set selector" | "set serviceaccount" | "set subject" => vec![workload],
-            "get" | "describe" | "delete" | "label" | "annotate" | "patch" | "edit" | "wait" | "apply edit-last-applied" => self.targets(random),
+            "rollout history" | "rollout pause" | "rollout restart" | "rollout resume" | "rollout status"
+            | "rollout undo" | "autoscale" | "scale" | "expose" => vec![workload],
+            "set env" | "set image" | "set resources" | "set selector" | "set serviceaccount"
+            | "set subject" => vec![workload],
+            "get"
+            | "describe"
+            | "delete"
+            | "label"
+            | "annotate"
+            | "patch"
+            | "edit"
+            | "wait"
+            | "apply edit-last-applied" => self.targets(random),
             _ => Vec::new(),
         };
         let more: &[&str] = match path {
-            "label" | "annotate" => pick_slice(random, &[&["a=b"], &["a-"], &["a=b", "c=d"], &["--list"], &["--list", "a=b"]]),
-            "patch" => pick_slice(random, &[&["-p", "{\"a\":1}"], &["-p{}"], &["--patch={}", "--type=merge"], &["-p", "{}", "--local"]]),
+            "label" | "annotate" => pick_slice(
+                random,
+                &[
+                    &["a=b"],
+                    &["a-"],
+                    &["a=b", "c=d"],
+                    &["--list"],
+                    &["--list", "a=b"],
+                ],
+            ),
+            "patch" => pick_slice(
+                random,
+                &[
+                    &["-p", "{\"a\":1}"],
+                    &["-p{}"],
+                    &["--patch={}", "--type=merge"],
+                    &["-p", "{}", "--local"],
+                ],
+            ),
             "wait" => &["--for=condition=Ready", "--timeout=1s"],
             "rollout status" => &["--timeout=1s"],
             "scale" => &["--replicas=2"],
             "autoscale" => &["--max=3"],
             "expose" => &["--port=80"],
-            "set env" => pick_slice(random, &[&["A=b"], &["--list"], &["A-"], &["--from=configmap/x"], &["--from=secret/db"], &["--list", "--resolve"]]),
+            "set env" => pick_slice(
+                random,
+                &[
+                    &["A=b"],
+                    &["--list"],
+                    &["A-"],
+                    &["--from=configmap/x"],
+                    &["--from=secret/db"],
+                    &["--list", "--resolve"],
+                ],
+            ),
             "set image" => &["app=x:2"],
             "set resources" => &["--limits=cpu=1"],
             "set selector" => &["a=b"],
@@ -396,36 +628,88 @@ impl Kubectl {
             "server" => format!("http://127.0.0.1:{other}"),
             "cluster" => pick(random, &["other", "c"]).to_owned(),
             "context" => pick(random, &["prod", "get", "staging", "here", "none"]).to_owned(),
-            "user" | "username" | "password" | "as" | "as-group" => pick(random, &["u", "delete", "admin"]).to_owned(),
+            "user" | "username" | "password" | "as" | "as-group" => {
+                pick(random, &["u", "delete", "admin"]).to_owned()
+            }
             "kubeconfig" => pick(random, &["nothing", "cm.yaml", "../home/.kube/config"]).to_owned(),
             "namespace" => pick(random, NAMESPACES).to_owned(),
-            "output" => pick(random, &["yaml", "json", "name", "wide", "jsonpath={.data}", "custom-columns=A:.metadata.name",
-                "go-template={{.kind}}", "jsonpath-file=note.txt", "go-template-file=note.txt", "template", "yaml=x", "jsonpath",
-                "custom-columns-file=note.txt", "", "jsonpath-as-json={.items}"]).to_owned(),
+            "output" => pick(
+                random,
+                &[
+                    "yaml",
+                    "json",
+                    "name",
+                    "wide",
+                    "jsonpath={.data}",
+                    "custom-columns=A:.metadata.name",
+                    "go-template={{.kind}}",
+                    "jsonpath-file=note.txt",
+                    "go-template-file=note.txt",
+                    "template",
+                    "yaml=x",
+                    "jsonpath",
+                    "custom-columns-file=note.txt",
+                    "",
+                    "jsonpath-as-json={.items}",
+                ],
+            )
+            .to_owned(),
             "template" => pick(random, &["{{.data}}", "note.txt", "{.kind}"]).to_owned(),
-            "dry-run" => pick(random, &["client", "server", "none", "true", "false", "0", "F", "", "x"]).to_owned(),
-            "filename" => pick(random, &["cm.yaml", "secret.yaml", "two.yaml", "dir", "two.yaml,cm.yaml", "."]).to_owned(),
+            "dry-run" => pick(
+                random,
+                &["client", "server", "none", "true", "false", "0", "F", "", "x"],
+            )
+            .to_owned(),
+            "filename" => pick(
+                random,
+                &[
+                    "cm.yaml",
+                    "secret.yaml",
+                    "two.yaml",
+                    "dir",
+                    "two.yaml,cm.yaml",
+                    ".",
+                ],
+            )
+            .to_owned(),
             "kustomize" => ".".to_owned(),
             "selector" => pick(random, &["app=web", "app", "", "app in (a,b)", "!x"]).to_owned(),
             "field-selector" => pick(random, &["metadata.name=web-1", "status.phase=Running", ""]).to_owned(),
             "request-timeout" | "timeout" => pick(random, &["1s", "2", "get", "0"]).to_owned(),
             "v" => pick(random, &["0", "4", "6", "8", "9", "10", "delete"]).to_owned(),
             "profile" => pick(random, &["none", "cpu", "heap"]).to_owned(),
-            "cache-dir" | "profile-output" | "log-dir" | "log-file" | "output-directory" => pick(random, &["made", "get"]).to_owned(),
+            "cache-dir" | "profile-output" | "log-dir" | "log-file" | "output-directory" => {
+                pick(random, &["made", "get"]).to_owned()
+            }
             "grace-period" => pick(random, &["0", "1", "-1"]).to_owned(),
             "cascade" => pick(random, &["true", "false", "orphan", "background"]).to_owned(),
             "type" => pick(random, &["merge", "json", "strategic"]).to_owned(),
-            "replicas" | "tail" | "since" | "limit-bytes" | "chunk-size" | "revision" | "to-revision" | "max" | "min" | "port" | "current-replicas"
-            | "limit" | "resource-version" => pick(random, &["1", "2", "0", "5s"]).to_owned(),
-            "subresource" => pick(random, &["status", "scale"]).to_owned(),
-            "from-file" | "from-env-file" | "patch-file" | "cert" | "key" | "certificate-authority" | "client-key" | "client-certificate" => {
-                pick(random, &["note.txt", "env.txt", "k=note.txt"]).to_owned()
+            "replicas" | "tail" | "since" | "limit-bytes" | "chunk-size" | "revision" | "to-revision"
+            | "max" | "min" | "port" | "current-replicas" | "limit" | "resource-version" => {
+                pick(random, &["1", "2", "0", "5s"]).to_owned()
             }
+            "subresource" => pick(random, &["status", "scale"]).to_owned(),
+            "from-file"
+            | "from-env-file"
+            | "patch-file"
+            | "cert"
+            | "key"
+            | "certificate-authority"
+            | "client-key"
+            | "client-certificate" => pick(random, &["note.txt", "env.txt", "k=note.txt"]).to_owned(),
             "prune-whitelist" | "prune-allowlist" => "core/v1/ConfigMap".to_owned(),
             "sort-by" => pick(random, &[".metadata.name", "{.kind}", "cpu", "name"]).to_owned(),
             "container" => "app".to_owned(),
-            "to" | "namespaces" | "pod-selector" | "label-columns" | "overrides" | "field-manager" => pick(random, &["a", "delete", "{}", "team"]).to_owned(),
-            _ => pick(random, &["x", "get", "delete", "1", "a=b", "true", "false", "pods", "", "web-1"]).to_owned(),
+            "to" | "namespaces" | "pod-selector" | "label-columns" | "overrides" | "field-manager" => {
+                pick(random, &["a", "delete", "{}", "team"]).to_owned()
+            }
+            _ => pick(
+                random,
+                &[
+                    "x", "get", "delete", "1", "a=b", "true", "false", "pods", "", "web-1",
+                ],
+            )
+            .to_owned(),
         }
     }
 }

@@ -26,8 +26,24 @@ pub enum Takes {
 
 /// Words that look like verbs, or end the options, or ask for help.
 pub const MISLEADING: &[&str] = &[
-    "delete", "get", "list", "--help", "-h", "--help=false", "--", "secrets", "merge", "view", "", "-", "help", "--all", "api",
-    "--dry-run=client", "--dry-run=none", "describe",
+    "delete",
+    "get",
+    "list",
+    "--help",
+    "-h",
+    "--help=false",
+    "--",
+    "secrets",
+    "merge",
+    "view",
+    "",
+    "-",
+    "help",
+    "--all",
+    "api",
+    "--dry-run=client",
+    "--dry-run=none",
+    "describe",
 ];
 
 /// One of them.
@@ -70,11 +86,20 @@ pub fn spell(random: &mut Rng, flag: &Flag, value: &str, underscores: bool) -> V
 
 /// Puts the options among the words: mostly behind the first `verb` words, sometimes between or before them; sometimes short
 /// options become a cluster, and sometimes something misleads.
-pub fn weave(random: &mut Rng, words: Vec<String>, verb: usize, mut options: Vec<Vec<String>>) -> Vec<String> {
+pub fn weave(
+    random: &mut Rng,
+    words: Vec<String>,
+    verb: usize,
+    mut options: Vec<Vec<String>>,
+) -> Vec<String> {
     cluster(random, &mut options);
     let mut units: Vec<Vec<String>> = words.into_iter().map(|word| vec![word]).collect();
     for option in options {
-        let first = if chance(random, 20) { 0 } else { verb.min(units.len()) };
+        let first = if chance(random, 20) {
+            0
+        } else {
+            verb.min(units.len())
+        };
         let at = random.usize(first..=units.len());
         units.insert(at, option);
     }

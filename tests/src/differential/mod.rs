@@ -31,8 +31,12 @@ pub use sandbox::Ran;
 const MOST_SHRINKING_RUNS: usize = 60;
 /// How many findings of one kind are kept.
 const MOST_ALIKE: usize = 2;
-/// What refusals on purpose say. A line that names two repositories deceives its reader, whichever the tool takes.
-const DELIBERATE: &[&str] = &["names another repository than the rest of the line"];
+/// What refusals on purpose say. A line that names two repositories deceives its reader, whichever the tool takes; and an
+/// abbreviation must mean the same in every version of aws that we know.
+const DELIBERATE: &[&str] = &[
+    "names another repository than the rest of the line",
+    "is the beginning of more than one option",
+];
 
 /// When to stop.
 #[derive(Debug, Clone, Copy)]

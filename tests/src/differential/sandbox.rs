@@ -127,9 +127,15 @@ impl Sandbox {
                     continue;
                 };
                 let text = path.to_string_lossy();
-                let is_cache = ["/.kube/cache", "/.kube/http-cache", "/.cache/", "/.git/", "/.local/state"]
-                    .iter()
-                    .any(|cache| text.contains(cache));
+                let is_cache = [
+                    "/.kube/cache",
+                    "/.kube/http-cache",
+                    "/.cache/",
+                    "/.git/",
+                    "/.local/state",
+                ]
+                .iter()
+                .any(|cache| text.contains(cache));
                 if is_cache {
                     continue;
                 }

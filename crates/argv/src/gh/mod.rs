@@ -79,9 +79,34 @@ fn finish(
     if let Some(because) = redirect {
         invocation.add_hazard(Hazard::RedirectsEndpoint, because);
     }
+    if let ("label clone", Some(source)) = (line.path, line.positionals.first()) {
+        read_elsewhere(source, around, &mut invocation)?;
+    }
     effects::hazards(line, &mut invocation);
     common(line, &mut invocation);
     Ok(invocation)
+}
+
+/// `label clone SOURCE` reads the labels of another repository, perhaps on another host.
+fn read_elsewhere(
+    source: &str,
+    around: &Surroundings,
+    invocation: &mut Invocation,
+) -> Result<(), Unreadable> {
+    let (host, repo) = scope::repository(source)?;
+    let default = around.variable("GH_HOST").unwrap_or(scope::DEFAULT_HOST);
+    if let Some(because) = host
+        .as_deref()
+        .and_then(|host| scope::leaks_to(host, default, around))
+    {
+        invocation.add_hazard(Hazard::RedirectsEndpoint, because);
+    }
+    let mut operation = Operation::new(Effect::Read, "label list");
+    operation.resource = Some(Resource::kind("label"));
+    operation.scope.host = host;
+    operation.scope.repo = Some(repo);
+    invocation.operations.push(operation);
+    Ok(())
 }
 
 /// What the same flag means on every command.

@@ -60,8 +60,10 @@ pub(super) fn of(
 fn named(line: &Line<'_>, around: &Surroundings) -> Result<Option<Named>, Unreadable> {
     let noun = line.path.split(' ').next().unwrap_or_default();
     // For an organisation or oneself, not for a repository; and `search -R` only filters.
+    // `repo fork --org` says where the fork goes; what is forked is named all the same.
+    let of_organisation = line.has("org") && noun != "repo";
     let elsewhere =
-        noun == "search" || line.has("org") || (matches!(noun, "secret" | "variable") && line.is_set("user"));
+        noun == "search" || of_organisation || (matches!(noun, "secret" | "variable") && line.is_set("user"));
     if elsewhere {
         return Ok(None);
     }

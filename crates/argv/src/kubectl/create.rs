@@ -35,7 +35,11 @@ pub(super) fn generated(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let Some(kind) = generated_kind(reading.path) else {
         return local::group(reading);
     };
-    let target = Target::named(Type::built_in(kind), only_name(reading)?);
+    let mut target = Target::named(Type::built_in(kind), only_name(reading)?);
+    if reading.line.on("append-hash") {
+        // The name that is made goes on with a digest of the content.
+        target.name = None;
+    }
     local_sources(reading);
     let run = reading.run()?;
     let copied = reading.line.values("from").next();

@@ -156,9 +156,14 @@ pub(super) fn cluster_info(reading: &mut Reading<'_>) -> Result<(), Unreadable> 
             .unreadable("does not go with `cluster-info`")
             .hint("`cluster-info dump`, perhaps"));
     }
-    let mut system = Target::every(Type::built_in("services"));
-    system.namespace = Some("kube-system".to_owned());
     if reading.path == "cluster-info" {
+        let mut system = Target::every(Type::built_in("services"));
+        // kube-system unless `-n` says otherwise; the context's namespace does not count.
+        let is_named = reading
+            .line
+            .value("namespace")
+            .is_some_and(|name| !name.is_empty());
+        system.namespace = (!is_named).then(|| "kube-system".to_owned());
         reading.operate(Effect::Read, reading.path, &system, None);
         return Ok(());
     }

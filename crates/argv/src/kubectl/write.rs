@@ -149,7 +149,13 @@ pub(super) fn plain(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         return Err(reading.nothing_named());
     }
     match reading.path {
-        "scale" => reading.act(run, Effect::Write, &targets, Some("scale")),
+        "scale" => {
+            reading.act(run, Effect::Write, &targets, Some("scale"));
+            if reading.line.on("record") {
+                // The command is noted in an annotation of the object itself.
+                reading.act(run, Effect::Write, &targets, None);
+            }
+        }
         "autoscale" => makes(
             reading,
             run,
@@ -187,7 +193,14 @@ pub(super) fn node(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let run = reading.run()?;
     let targets = if reading.path == "taint" {
         let (resources, _) = split_pairs(&arguments, |word| is_pair(word) || word.contains([':', '=']))?;
-        reading.targets(&resources)?
+        let mut targets = reading.targets(&resources)?;
+        if reading.line.on("all") || reading.line.has("selector") {
+            // Names count for nothing beside these.
+            for target in &mut targets {
+                target.name = None;
+            }
+        }
+        targets
     } else if arguments.is_empty() && reading.line.has("selector") {
         vec![Target::every(Type::built_in("nodes"))]
     } else if arguments.is_empty() {
