@@ -166,7 +166,12 @@ fn sent(request: &Request) -> Sent {
             .chars()
             .take(60)
             .collect();
-        format!("{} {host} {path} {}", request.method, document.replace('\n', " "))
+        let variables = body["variables"].to_string();
+        format!(
+            "{} {host} {path} {} {variables}",
+            request.method,
+            document.split_whitespace().collect::<Vec<_>>().join(" ")
+        )
     } else {
         format!("{} {host} {}", request.method, request.target)
     };

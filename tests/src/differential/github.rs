@@ -138,7 +138,7 @@ pub(super) fn answer(request: &Request) -> Response {
     ]
     .iter()
     .any(|list| path.ends_with(&format!("/{list}")));
-    let thing = thing(path);
+    let thing = thing(request);
     Response::json(&match request.method.as_str() {
         "GET" if is_list => json!([thing]),
         _ => {
@@ -167,13 +167,15 @@ pub(super) fn answer(request: &Request) -> Response {
 }
 
 /// Something that lies at this path, with every key that gh may look for.
-fn thing(path: &str) -> Value {
+fn thing(request: &Request) -> Value {
+    let host = request.header("host");
+    let path = request.path();
     let mut thing = json!({"id": 1, "node_id": "N", "name": "app", "full_name": "octo/app", "login": "octo", "number": 1, "total_count": 1,
         "tag_name": "v1", "state": "active", "status": "completed", "conclusion": "failure", "path": ".github/workflows/app.yml", "key": "A",
-        "key_id": "1", "title": "x", "html_url": "https://github.com/octo/app", "url": format!("https://api.github.com{path}"),
+        "key_id": "1", "title": "x", "html_url": "https://github.com/octo/app", "url": format!("https://{host}{path}"),
         "default_branch": "main", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "run_started_at": "2026-01-01T00:00:00Z",
         "workflow_id": 1, "head_branch": "feature", "head_sha": "0000000000000000000000000000000000000000", "event": "push",
-        "jobs_url": format!("https://api.github.com{path}/jobs"), "upload_url": format!("https://uploads.github.com{path}/1/assets{{?name,label}}"),
+        "jobs_url": format!("https://{host}{path}/jobs"), "upload_url": format!("https://{host}{path}/1/assets{{?name,label}}"),
         "head_repository": {"name": "app", "owner": {"login": "octo"}}, "owner": {"login": "octo"}, "permissions": {"admin": true},
         "size": 1, "visibility": "private", "files": {"note.txt": {"filename": "note.txt", "content": "x"}}, "allow_forking": true});
     // The key of a repository's secrets: a point of the curve, in base64.

@@ -32,10 +32,13 @@ const MOST_SHRINKING_RUNS: usize = 60;
 /// How many findings of one kind are kept.
 const MOST_ALIKE: usize = 2;
 /// What refusals on purpose say. A line that names two repositories deceives its reader, whichever the tool takes; and an
-/// abbreviation must mean the same in every version of aws that we know.
+/// abbreviation must mean the same in every version of aws that we know;
+/// not every server makes something of every header; and what an encoded slash in a path comes to is the server's business.
 const DELIBERATE: &[&str] = &[
     "names another repository than the rest of the line",
     "is the beginning of more than one option",
+    "this header can change what the request does",
+    "is not a plain path",
 ];
 
 /// When to stop.

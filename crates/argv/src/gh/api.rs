@@ -15,10 +15,11 @@ pub(super) fn invocation(line: &Line<'_>, around: &Surroundings) -> Result<Invoc
     let (host, path) = endpoint(target)?;
     let fields = fields(line)?;
     let has_body = !fields.is_empty() || line.has("input");
-    let given = line
-        .value("method")
-        .filter(|method| !method.is_empty())
-        .map(str::to_ascii_uppercase);
+    // An empty method is given all the same, and is GET.
+    let given = line.value("method").map(|method| match method {
+        "" => "GET".to_owned(),
+        method => method.to_ascii_uppercase(),
+    });
     let method = given.unwrap_or_else(|| if has_body { "POST" } else { "GET" }.to_owned());
     let is_graphql = matches!(path.to_ascii_lowercase().rsplit('/').next(), Some("graphql"));
     let effect = if is_graphql {

@@ -79,21 +79,55 @@ fn finish(
     if let Some(because) = redirect {
         invocation.add_hazard(Hazard::RedirectsEndpoint, because);
     }
-    if let ("label clone", Some(source)) = (line.path, line.positionals.first()) {
-        read_elsewhere(source, around, &mut invocation)?;
-    }
+    elsewhere(line, around, &mut invocation)?;
     effects::hazards(line, &mut invocation);
     common(line, &mut invocation);
     Ok(invocation)
 }
 
-/// `label clone SOURCE` reads the labels of another repository, perhaps on another host.
-fn read_elsewhere(
-    source: &str,
-    around: &Surroundings,
+/// What a command does in repositories beside the one that it is for.
+fn elsewhere(line: &Line<'_>, around: &Surroundings, invocation: &mut Invocation) -> Result<(), Unreadable> {
+    match line.path {
+        "label clone" => {
+            if let Some(source) = line.positionals.first() {
+                also_in(
+                    invocation,
+                    Operation::new(Effect::Read, "label list"),
+                    source,
+                    around,
+                )?;
+            }
+        }
+        "issue develop" => {
+            let Some(operation) = invocation.operations.first().cloned() else {
+                return Ok(());
+            };
+            for flag in ["branch-repo", "issue-repo"] {
+                if let Some(repo) = line.value(flag).filter(|repo| !repo.is_empty()) {
+                    also_in(invocation, operation.clone(), repo, around)?;
+                }
+            }
+            if operation.scope.repo.is_some() {
+                // By version it is where the issue is, or the checkout's own repository all the same.
+                let mut here = operation;
+                here.scope.repo = None;
+                here.scope.host = around.variable("GH_HOST").map(str::to_owned);
+                invocation.operations.push(here);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Adds an operation in another repository, perhaps on another host.
+fn also_in(
     invocation: &mut Invocation,
+    mut operation: Operation,
+    repo: &str,
+    around: &Surroundings,
 ) -> Result<(), Unreadable> {
-    let (host, repo) = scope::repository(source)?;
+    let (host, repo) = scope::repository(repo)?;
     let default = around.variable("GH_HOST").unwrap_or(scope::DEFAULT_HOST);
     if let Some(because) = host
         .as_deref()
@@ -101,12 +135,15 @@ fn read_elsewhere(
     {
         invocation.add_hazard(Hazard::RedirectsEndpoint, because);
     }
-    let mut operation = Operation::new(Effect::Read, "label list");
-    operation.resource = Some(Resource::kind("label"));
+    operation.resource = Some(Resource::kind(noun_of(&operation.verb)));
     operation.scope.host = host;
     operation.scope.repo = Some(repo);
     invocation.operations.push(operation);
     Ok(())
+}
+
+fn noun_of(verb: &str) -> &str {
+    verb.split(' ').next().unwrap_or_default()
 }
 
 /// What the same flag means on every command.

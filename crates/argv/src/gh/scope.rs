@@ -68,6 +68,10 @@ fn named(line: &Line<'_>, around: &Surroundings) -> Result<Option<Named>, Unread
         return Ok(None);
     }
     let option = match line.value("repo").filter(|repo| !repo.is_empty()) {
+        // `codespace` puts what is typed into the request's path as it is.
+        Some(repo) if noun == "codespace" && (repo.contains(':') || repo.matches('/').count() != 1) => {
+            return Err(Unreadable::at(0, repo, "is not a repository; owner/repo is"));
+        }
         Some(repo) => Some(repository(repo)?),
         None => None,
     };
@@ -109,7 +113,7 @@ fn of_addresses(line: &Line<'_>, option: Option<&Named>) -> Result<Option<Named>
             plain = true;
             continue;
         }
-        let Some(here) = subject(word) else {
+        let Some(here) = subject(word, line.path.starts_with("pr ")) else {
             return Err(Unreadable::at(
                 0,
                 word,
@@ -142,15 +146,16 @@ fn same(one: &Named, other: &Named) -> bool {
     host(one) == host(other) && one.1.eq_ignore_ascii_case(&other.1)
 }
 
-/// Host and repository of `https://host/owner/repo/pull/1` and `.../issues/1`.
-fn subject(text: &str) -> Option<Named> {
+/// Host and repository of `https://host/owner/repo/pull/1` and, unless only a pull request will do, `.../issues/1`: for `gh pr` that
+/// is the name of a branch of the checkout's own repository.
+fn subject(text: &str, only_pull: bool) -> Option<Named> {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))?;
     let kind = rest.split('/').nth(3)?;
     let number = rest.split('/').nth(4)?;
     let is_numbered = number.starts_with(|c: char| c.is_ascii_digit());
-    (matches!(kind, "pull" | "issues") && is_numbered)
+    (matches!((kind, only_pull), ("pull", _) | ("issues", false)) && is_numbered)
         .then(|| address(text))
         .flatten()
 }
