@@ -339,6 +339,10 @@ impl Subject for Aws {
         }
     }
 
+    fn other_address(&self) -> String {
+        "http://127.0.0.1:1".to_owned()
+    }
+
     fn is_named(&self, sent: &Sent, read: &Invocation) -> Result<(), String> {
         let wanted = sent.fact("operation");
         let same = |verb: &str| {

@@ -277,6 +277,10 @@ impl Subject for Gh {
         }
     }
 
+    fn other_address(&self) -> String {
+        "https://evil.example".to_owned()
+    }
+
     fn is_named(&self, sent: &Sent, read: &Invocation) -> Result<(), String> {
         let mut missing = Ok(());
         for operation in &read.operations {

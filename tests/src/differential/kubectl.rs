@@ -289,6 +289,10 @@ impl Subject for Kubectl {
         }
     }
 
+    fn other_address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.other.port)
+    }
+
     fn is_named(&self, sent: &Sent, read: &Invocation) -> Result<(), String> {
         // Another context is another cluster for all we know; that it is another one is what the hazard says.
         let operations = serde_json::to_value(&read.operations).expect("operations are JSON");
@@ -623,9 +627,8 @@ impl Kubectl {
     }
 
     fn value(&self, random: &mut Rng, flag: &Flag) -> String {
-        let other = self.other.port;
         match flag.name.as_str() {
-            "server" => format!("http://127.0.0.1:{other}"),
+            "server" => self.other_address(),
             "cluster" => pick(random, &["other", "c"]).to_owned(),
             "context" => pick(random, &["prod", "get", "staging", "here", "none"]).to_owned(),
             "user" | "username" | "password" | "as" | "as-group" => {

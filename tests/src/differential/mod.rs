@@ -164,6 +164,8 @@ pub trait Subject {
     fn observe(&mut self, words: &[String]) -> Observed;
     /// What surrounds the line for the reading.
     fn surroundings(&self) -> Surroundings;
+    /// An address beside the configured one, where nothing should be sent unnoticed.
+    fn other_address(&self) -> String;
     /// Whether the reading names what was sent; says what is missing.
     fn is_named(&self, sent: &Sent, read: &Invocation) -> Result<(), String>;
 }
@@ -246,11 +248,22 @@ fn kind_of(what: &str) -> &str {
 
 /// Runs one line, and compares.
 pub fn compare(subject: &mut dyn Subject, words: &[String]) -> (Verdict, Observed) {
-    let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
-    let read = argv::parse(subject.tool(), &arguments, &subject.surroundings());
+    let read = reading(subject, words);
     let observed = subject.observe(words);
     let verdict = judge(subject, &read, &observed);
     (verdict, observed)
+}
+
+/// Compares what one line means to us with what another does: to see that a difference is found.
+pub fn compare_readings(subject: &mut dyn Subject, told: &[String], done: &[String]) -> Verdict {
+    let read = reading(subject, told);
+    let observed = subject.observe(done);
+    judge(subject, &read, &observed)
+}
+
+fn reading(subject: &dyn Subject, words: &[String]) -> Result<Invocation, Unreadable> {
+    let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+    argv::parse(subject.tool(), &arguments, &subject.surroundings())
 }
 
 fn judge(subject: &dyn Subject, read: &Result<Invocation, Unreadable>, observed: &Observed) -> Verdict {

@@ -151,11 +151,7 @@ pub(super) fn top(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
 
 /// `cluster-info` names its services; `cluster-info dump` reads what is there, and every pod's log.
 pub(super) fn cluster_info(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
-    if let Some(extra) = reading.line.arguments.first() {
-        return Err(extra
-            .unreadable("does not go with `cluster-info`")
-            .hint("`cluster-info dump`, perhaps"));
-    }
+    // kubectl pays no attention to arguments here.
     if reading.path == "cluster-info" {
         let mut system = Target::every(Type::built_in("services"));
         // kube-system unless `-n` says otherwise; the context's namespace does not count.
