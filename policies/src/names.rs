@@ -54,10 +54,21 @@ pub(crate) fn verb(tool: Tool, pattern: &Pattern) -> Option<String> {
             &Pattern::new(text.split(" --").next().unwrap_or(text)).ok()?,
         ),
         // As in IAM; that is another set of names than the command line's.
-        Tool::Aws => None,
+        Tool::Aws => action(pattern),
         Tool::Gh if text.starts_with("api ") => None,
         Tool::Gh => command(tool, pattern),
     }
+}
+
+/// What is wrong with `pattern` as an action of IAM: `s3:DeleteObject`, never `s3api:delete-object`.
+fn action(pattern: &Pattern) -> Option<String> {
+    let (service, operation) = pattern.as_str().split_once(':')?;
+    let is_action = operation.starts_with(|first: char| first.is_ascii_uppercase())
+        && operation.chars().all(|c| c.is_ascii_alphanumeric());
+    (pattern.is_exact() && (!is_action || service == "s3api")).then(|| {
+        "can match nothing: a verb of aws is `service:Operation` as in IAM, such as `s3:DeleteObject`"
+            .to_owned()
+    })
 }
 
 /// What is wrong with `pattern` as a resource of kubectl.
