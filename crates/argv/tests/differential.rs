@@ -60,6 +60,9 @@ fn an_empty_method_of_gh_is_get() {
 fn what_gh_does_in_a_second_repository_is_named() {
     is!("gh label clone ghe.example.org/o/r -R a/b" =>
         "write label clone label ghe.example.org/o/r in a/b", "read label list label in ghe.example.org/o/r");
+    is!("gh issue transfer 1 other/repo -R o/r" => "write issue transfer issue 1 in o/r", "write issue transfer issue in other/repo");
+    is!("gh repo set-default ghe.example.org/o/r" =>
+        "local repo set-default repo ghe.example.org/o/r in ghe.example.org/o/r", "read repo set-default repo");
     is!("gh issue develop https://github.com/o/r/issues/1" =>
         "write issue develop issue https://github.com/o/r/issues/1 in github.com/o/r",
         "write issue develop issue https://github.com/o/r/issues/1");

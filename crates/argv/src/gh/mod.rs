@@ -98,6 +98,23 @@ fn elsewhere(line: &Line<'_>, around: &Surroundings, invocation: &mut Invocation
                 )?;
             }
         }
+        "issue transfer" => {
+            if let Some(target) = line.positionals.get(1) {
+                also_in(
+                    invocation,
+                    Operation::new(Effect::Write, line.path),
+                    target,
+                    around,
+                )?;
+            }
+        }
+        "repo set-default" => {
+            // Which of the checkout's remotes are one's own is asked where they are.
+            let mut here = Operation::new(Effect::Read, line.path);
+            here.resource = Some(Resource::kind("repo"));
+            here.scope.host = around.variable("GH_HOST").map(str::to_owned);
+            invocation.operations.push(here);
+        }
         "issue develop" => {
             let Some(operation) = invocation.operations.first().cloned() else {
                 return Ok(());
