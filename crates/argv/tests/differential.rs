@@ -106,3 +106,8 @@ fn cluster_info_looks_where_the_option_says_and_at_no_argument() {
     is!("kubectl cluster-info -n team --namespace=" => "read cluster-info services @kube-system");
     is!("kubectl cluster-info -- -n x" => "read cluster-info services @kube-system");
 }
+
+#[test]
+fn describing_an_account_looks_at_the_secrets_of_its_namespace() {
+    is!("kubectl describe sa/x -n team" => "read describe serviceaccounts x @team", "read describe secrets @team");
+}

@@ -325,7 +325,11 @@ impl Subject for Aws {
                     Sent {
                         shown: format!("{operation} {}", text(it, "url")),
                         changes: CHANGES.iter().any(|beginning| operation.starts_with(beginning)),
-                        facts: BTreeMap::from([("operation", operation), ("region", text(it, "region"))]),
+                        facts: BTreeMap::from([
+                            ("operation", operation),
+                            ("region", text(it, "region")),
+                            ("url", text(it, "url")),
+                        ]),
                     }
                 })
                 .collect(),
@@ -354,7 +358,11 @@ impl Subject for Aws {
         };
         let profile = operation.scope.profile.as_deref();
         let region = operation.scope.region.as_deref().unwrap_or(region_of(profile));
-        let there = sent.fact("region");
+        // Services that are everywhere the same have one region of their own.
+        let there = match sent.fact("url").contains("//networkmanager.") {
+            true => "",
+            false => sent.fact("region"),
+        };
         if !there.is_empty() && there != region && there != "us-east-1" {
             return Err(format!("names the region {region}"));
         }

@@ -336,6 +336,10 @@ fn about(request: &Request, place: &Place<'_>, gone: &mut BTreeSet<String>) -> R
         ("POST", _) => {
             let made: Value = serde_json::from_slice(&request.body).unwrap_or_default();
             if made.is_object() {
+                let mut made = made;
+                if !place.namespace.is_empty() {
+                    made["metadata"]["namespace"] = json!(place.namespace);
+                }
                 Response::json(&made)
             } else {
                 Response::json(&object(kind, &api, place.namespace, "made"))

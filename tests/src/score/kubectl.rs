@@ -15,10 +15,8 @@ pub(crate) struct Request<'a> {
     pub(crate) changes: bool,
 }
 
-fn requests(answered: &Answered) -> Vec<Request<'_>> {
-    answered
-        .requests()
-        .iter()
+fn requests(all: &[Value]) -> Vec<Request<'_>> {
+    all.iter()
         .filter(|request| request["resource"].is_string())
         .map(|request| {
             let text = |key: &str| request[key].as_str().unwrap_or_default();
@@ -90,7 +88,14 @@ pub(crate) fn covers(operation: &Value, request: &Request<'_>) -> bool {
 
 /// Compares what was sent with what was named, and the other way round.
 pub(super) fn compare(answered: &Answered, score: &mut Score) {
-    let sent = requests(answered);
+    let sent = requests(answered.requests());
+    let by_others: Vec<Request<'_>> = answered.entry["other_versions"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, did)| did["requests"].as_array())
+        .flat_map(|all| requests(all))
+        .collect();
     let files = answered.entry["files"]
         .as_object()
         .is_some_and(|it| !it.is_empty());
@@ -133,8 +138,10 @@ pub(super) fn compare(answered: &Answered, score: &mut Score) {
             continue;
         }
         score.compared += 1;
+        // What only another version of the tool sends is named too.
         let was_sent = sent
             .iter()
+            .chain(&by_others)
             .any(|request| covers(operation, request) && (!changes(operation) || request.changes));
         if !was_sent {
             score

@@ -23,6 +23,17 @@ pub(super) fn get(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
 pub(super) fn describe(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let targets = reading.targets(&reading.arguments())?;
     reading.act(Run::Real, Effect::Read, &targets, None);
+    for target in &targets {
+        if target.of.kind == "serviceaccounts" {
+            // kubectl up to 1.33 lists the namespace's Secrets to find the account's tokens; it prints their names.
+            let tokens = Target {
+                of: Type::built_in("secrets"),
+                name: None,
+                ..target.clone()
+            };
+            reading.act(Run::Real, Effect::Read, &[tokens], None);
+        }
+    }
     for target in targets.iter().filter(|target| target.of.holds_secrets()) {
         reveal(
             reading,
