@@ -101,6 +101,8 @@ fn of_variable(tool: Tool, name: &str, value: &str) -> Option<(Hazard, &'static 
             "KUBERNETES_MASTER" => redirects,
             _ => None,
         },
+        // Hosts and services are judged with the command; programs are taken out of the environment.
+        Tool::Psql => None,
     }
 }
 

@@ -39,6 +39,7 @@ const PINNED: &[&str] = &[
     "OPENSSL_MODULES",
     "PAGER",
     "PATH",
+    "POSIXLY_CORRECT",
     "REQUESTS_CA_BUNDLE",
     "RESOLV_HOST_CONF",
     "RES_OPTIONS",
@@ -88,6 +89,8 @@ const PINNED_PREFIXES: &[&str] = &[
     "LD_",
     "MALLOC_",
     "MANROFF",
+    "PG",
+    "PSQL",
     "PYTHON",
     "USE_GKE_",
 ];
@@ -97,6 +100,8 @@ pub fn forced(tool: Tool) -> &'static [(&'static str, &'static str)] {
     match tool {
         Tool::Kubectl => &[("KUBECTL_KUBERC", "false"), ("KUBERC", "off")],
         Tool::Aws | Tool::Gh => &[],
+        // No history on disk; and the bytes of a command are read as the characters that were judged.
+        Tool::Psql => &[("PSQL_HISTORY", "/dev/null"), ("PGCLIENTENCODING", "UTF8")],
     }
 }
 
@@ -111,6 +116,7 @@ const SECRET: &[&str] = &[
     "GH_TOKEN",
     "GITHUB_ENTERPRISE_TOKEN",
     "GITHUB_TOKEN",
+    "PGPASSWORD",
 ];
 
 /// Whether `name` changes what a governed tool does. One table for all tools: aws writes where KUBECONFIG says, kubectl

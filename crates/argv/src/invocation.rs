@@ -110,7 +110,7 @@ pub enum Effect {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scope {
-    /// kubectl: the namespace.
+    /// kubectl: the namespace; psql: the schema, ambient where the search path decides.
     pub namespace: Namespace,
     /// kubectl: the context named on the command line.
     pub context: Option<String>,
@@ -120,10 +120,14 @@ pub struct Scope {
     pub region: Option<String>,
     /// aws: the profile.
     pub profile: Option<String>,
-    /// gh: the host.
+    /// gh: the host; psql: the host, with `:PORT` where that is not 5432.
     pub host: Option<String>,
     /// gh: `owner/repo`.
     pub repo: Option<String>,
+    /// psql: the database.
+    pub database: Option<String>,
+    /// psql: the user.
+    pub user: Option<String>,
 }
 
 /// Which namespaces a kubectl operation touches.

@@ -1,4 +1,4 @@
-//! What a kubectl, aws or gh command line means.
+//! What a kubectl, aws, gh or psql command line means.
 //!
 //! [`parse`] turns the words after the tool's name into an [`Invocation`]: the operations it performs,
 //! the hazards that come with them, the files it touches. What cannot be understood completely is
@@ -15,6 +15,7 @@ mod files;
 pub mod gh;
 pub mod invocation;
 pub mod kubectl;
+pub mod psql;
 pub mod tool;
 pub mod unreadable;
 pub mod words;
@@ -69,6 +70,7 @@ pub fn parse(tool: Tool, args: &[OsString], around: &Surroundings) -> Result<Inv
         }?,
         Tool::Aws => aws::parse(&words, around)?,
         Tool::Gh => gh::parse(&words, around)?,
+        Tool::Psql => psql::parse(&words, around)?,
     };
     files::settle(&mut invocation, around);
     Ok(invocation)

@@ -13,11 +13,13 @@ pub enum Tool {
     Aws,
     /// The GitHub command-line interface.
     Gh,
+    /// PostgreSQL's command-line client.
+    Psql,
 }
 
 impl Tool {
     /// Every governed tool.
-    pub const ALL: [Tool; 3] = [Tool::Kubectl, Tool::Aws, Tool::Gh];
+    pub const ALL: [Tool; 4] = [Tool::Kubectl, Tool::Aws, Tool::Gh, Tool::Psql];
 
     /// The name the tool is called by.
     pub fn name(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Tool {
             Tool::Kubectl => "kubectl",
             Tool::Aws => "aws",
             Tool::Gh => "gh",
+            Tool::Psql => "psql",
         }
     }
 

@@ -1,0 +1,133 @@
+//! Which functions only read: PostgreSQL's own that change nothing and run nothing (`data/psql_functions.tsv`, made by
+//! `scripts/psql_functions.py` from a real server). Any other function may do anything.
+//!
+//! Calls are found in the tokens: a name right before an opening bracket, wherever it stands, so that no reader of trees can
+//! overlook one. What looks like a call and is none (`in (`, `varchar(10)`) is in [`SYNTAX`].
+
+use super::lexer::{Kind, Token};
+
+const TABLE: &str = include_str!("../../data/psql_functions.tsv");
+
+/// Words of the grammar that may stand before a bracket.
+const SYNTAX: &[&str] = &[
+    "all", "analyze", "and", "any", "array", "as", "asymmetric", "between", "bit", "by", "case", "cast", "char",
+    "character", "columns", "cube", "dec", "decimal", "distinct", "else", "end", "escape", "except", "exists", "explain",
+    "extract", "filter", "first", "float", "force_not_null", "force_null", "force_quote", "from", "full", "having",
+    "ilike", "in", "inner", "intersect", "interval", "is", "join", "lateral", "left", "like", "limit", "localtime",
+    "localtimestamp", "current_time", "current_timestamp", "materialized", "national", "nchar", "next", "normalize", "not",
+    "notnull", "null", "numeric", "offset", "on", "only", "or", "over", "overlay", "partition", "passing", "position",
+    "precision", "returning", "right", "rollup", "rows", "select", "set", "sets", "similar", "some", "substring",
+    "symmetric", "table", "tablesample", "then", "time", "timestamp", "to", "treat", "trim", "union", "using", "values",
+    "varchar", "varying", "verbose", "when", "where", "window", "with", "xmltable", "zone", "group", "stdout", "within",
+    "bernoulli", "system", "format", "query",
+];
+/// Before a name with a bracket behind it, these make it no call: an alias or a target with its columns.
+const NAMES_COLUMNS: &[&str] = &["as", "into", "references"];
+
+/// A call: the schema where one is written, and the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Call {
+    pub schema: Option<String>,
+    pub name: String,
+    pub line: usize,
+    /// The words between its brackets begin here.
+    pub arguments: usize,
+}
+
+/// Every call in these tokens.
+pub(super) fn calls(tokens: &[Token]) -> Vec<Call> {
+    let mut found = Vec::new();
+    for (at, pair) in tokens.windows(2).enumerate() {
+        let [name, bracket] = pair else { continue };
+        let Some(text) = name.name().filter(|_| bracket.is_sign("(")) else {
+            continue;
+        };
+        let qualified = at >= 1 && tokens.get(at.wrapping_sub(1)).is_some_and(|dot| dot.is_sign("."));
+        let schema = tokens.get(at.wrapping_sub(2)).and_then(Token::name).filter(|_| qualified);
+        let mut first = at;
+        while first >= 2 && tokens.get(first.wrapping_sub(1)).is_some_and(|dot| dot.is_sign(".")) {
+            first = first.saturating_sub(2);
+        }
+        let before = first.checked_sub(1).and_then(|before| tokens.get(before));
+        let is_target = before.is_some_and(|word| {
+            word.kind == Kind::Word && NAMES_COLUMNS.contains(&word.text.as_str())
+        });
+        let is_syntax = !qualified && name.kind == Kind::Word && SYNTAX.contains(&text);
+        if !is_target && !is_syntax {
+            found.push(Call {
+                schema: schema.map(str::to_owned),
+                name: text.to_owned(),
+                line: name.line,
+                arguments: at.saturating_add(2),
+            });
+        }
+    }
+    found
+}
+
+/// Whether a call only reads.
+pub(super) fn only_reads(call: &Call, tokens: &[Token]) -> bool {
+    let is_builtin = call.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+    if !is_builtin {
+        return false;
+    }
+    if call.name == "current_setting" {
+        // A setting that is named can be judged; one that is computed cannot.
+        return tokens.get(call.arguments).is_some_and(|argument| {
+            argument.kind == Kind::Text && super::settings::is_public(&argument.text)
+        });
+    }
+    is_known(&call.name)
+}
+
+fn is_known(name: &str) -> bool {
+    use std::collections::BTreeSet;
+    use std::sync::LazyLock;
+    static NAMES: LazyLock<BTreeSet<&str>> =
+        LazyLock::new(|| TABLE.lines().filter(|line| !line.starts_with('#')).collect());
+    NAMES.contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lexer::{Mode, tokens};
+    use super::*;
+
+    fn unknown(sql: &str) -> Vec<String> {
+        let tokens = tokens(sql, Mode::Server).unwrap();
+        calls(&tokens)
+            .into_iter()
+            .filter(|call| !only_reads(call, &tokens))
+            .map(|call| call.name)
+            .collect()
+    }
+
+    #[test]
+    fn reads_are_known_and_everything_else_is_not() {
+        for sql in [
+            "select count(*), lower(a), pg_catalog.now() from t where b in (1) and exists (select 1)",
+            "select cast(a as varchar(10)), a::numeric(3,1), extract(year from b) from t",
+            "select current_setting('work_mem')",
+            "select * from generate_series(1, 3) as g(n)",
+        ] {
+            assert_eq!(unknown(sql), Vec::<String>::new(), "{sql}");
+        }
+        for (sql, name) in [
+            ("select pg_sleep(1)", "pg_sleep"),
+            ("select \"pg_sleep\"(1)", "pg_sleep"),
+            ("select \"PG_SLEEP\"(1)", "PG_SLEEP"),
+            ("select pg_catalog . pg_sleep /* */ (1)", "pg_sleep"),
+            ("select public.lower('x')", "lower"),
+            ("select current_setting('primary_' || 'conninfo')", ""),
+            ("select \"in\"(1)", "in"),
+            ("select x.in(1)", "in"),
+        ] {
+            let found = unknown(sql);
+            if name.is_empty() {
+                assert_eq!(found, Vec::<String>::new(), "{sql}");
+            } else {
+                assert_eq!(found, [name], "{sql}");
+            }
+        }
+    }
+}

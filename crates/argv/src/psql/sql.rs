@@ -1,0 +1,540 @@
+//! What a statement does: by its first words where they say everything, by its tree (see tree.rs) where tables count.
+
+use super::functions;
+use super::lexer::{Fault, Kind, Token};
+use super::settings;
+use super::tree;
+use crate::{Effect, FileUse, Hazard};
+
+/// One thing a statement does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Act {
+    pub effect: Effect,
+    /// `select`, `insert`, `create table`.
+    pub verb: String,
+    /// `table`, `function`, `setting`, `*` where it is not known.
+    pub kind: Option<&'static str>,
+    pub place: Place,
+    pub name: Option<String>,
+}
+
+/// Which schema an object is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The object has none.
+    Nowhere,
+    /// The search path decides.
+    SearchPath,
+    /// This one.
+    Schema(String),
+}
+
+/// Everything that was found so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub acts: Vec<Act>,
+    pub hazards: Vec<(Hazard, String)>,
+    /// Local files that are read or written.
+    pub files: Vec<FileUse>,
+    /// Whether data is read from standard input.
+    pub reads_stdin: bool,
+}
+
+/// Where a statement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    /// `-c`: standard input is free.
+    Argument,
+    /// A file or standard input: data of COPY would stand between the statements.
+    Script,
+}
+
+impl Act {
+    pub(super) fn new(effect: Effect, verb: impl Into<String>) -> Act {
+        Act {
+            effect,
+            verb: verb.into(),
+            kind: None,
+            place: Place::Nowhere,
+            name: None,
+        }
+    }
+
+    pub(super) fn on(mut self, kind: &'static str, name: Option<String>) -> Act {
+        self.kind = Some(kind);
+        self.name = name;
+        self
+    }
+
+    pub(super) fn at(mut self, place: Place) -> Act {
+        self.place = place;
+        self
+    }
+
+    /// On anything at all.
+    pub(super) fn unknown(effect: Effect, verb: &str) -> Act {
+        Act::new(effect, verb).on("*", None).at(Place::SearchPath)
+    }
+}
+
+impl Found {
+    pub(super) fn act(&mut self, act: Act) {
+        if !self.acts.contains(&act) {
+            self.acts.push(act);
+        }
+    }
+
+    pub(super) fn hazard(&mut self, hazard: Hazard, because: impl Into<String>) {
+        let fact = (hazard, because.into());
+        if !self.hazards.contains(&fact) {
+            self.hazards.push(fact);
+        }
+    }
+}
+
+/// Statements whose first words say what they are; their targets are not looked for.
+const BY_WORDS: &[(&str, Effect)] = &[
+    ("analyse", Effect::Write),
+    ("analyze", Effect::Write),
+    ("call", Effect::Execute),
+    ("checkpoint", Effect::Write),
+    ("close", Effect::Execute),
+    ("cluster", Effect::Write),
+    ("comment", Effect::Write),
+    ("deallocate", Effect::Execute),
+    ("declare", Effect::Execute),
+    ("do", Effect::Execute),
+    ("execute", Effect::Execute),
+    ("fetch", Effect::Execute),
+    ("grant", Effect::Write),
+    ("import", Effect::Write),
+    ("listen", Effect::Write),
+    ("load", Effect::Execute),
+    ("lock", Effect::Write),
+    ("move", Effect::Execute),
+    ("notify", Effect::Write),
+    ("prepare", Effect::Execute),
+    ("reassign", Effect::Write),
+    ("refresh", Effect::Write),
+    ("reindex", Effect::Write),
+    ("revoke", Effect::Write),
+    ("security", Effect::Write),
+    ("unlisten", Effect::Write),
+    ("vacuum", Effect::Write),
+];
+
+/// What one statement, without its semicolon, does.
+pub(super) fn statement(tokens: &[Token], from: From, found: &mut Found) -> Result<(), Fault> {
+    let Some(first) = tokens.first() else {
+        return Ok(());
+    };
+    if first.kind == Kind::Sign && first.text == "(" {
+        return query(tokens, found);
+    }
+    if first.kind != Kind::Word {
+        return Err(unknown(first));
+    }
+    let rest = tokens.get(1..).unwrap_or_default();
+    match first.text.as_str() {
+        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" => query(tokens, found),
+        "explain" => explain(rest, found),
+        "show" => show(rest, found),
+        "set" => set(rest, found),
+        "reset" | "discard" => {
+            change_setting(&first.text, rest.first().and_then(Token::name).unwrap_or("all"), found);
+            Ok(())
+        }
+        "begin" | "start" => {
+            found.act(Act::new(Effect::Read, "begin"));
+            modes(rest, found)
+        }
+        "commit" | "end" | "abort" | "rollback" | "savepoint" | "release" => {
+            let is_prepared = rest.first().is_some_and(|word| word.is("prepared"));
+            let effect = if is_prepared { Effect::Write } else { Effect::Read };
+            found.act(Act::new(effect, first.text.as_str()));
+            Ok(())
+        }
+        "copy" => copy(rest, from, found),
+        "create" | "alter" | "drop" | "truncate" => {
+            suspects(tokens, &[], found);
+            tree::definition(tokens, found)
+        }
+        word => match BY_WORDS.iter().find(|(known, _)| *known == word) {
+            Some((_, effect)) => {
+                if *effect == Effect::Execute {
+                    found.hazard(
+                        Hazard::RunsRemoteCode,
+                        format!("`{word}` runs what was not read here"),
+                    );
+                }
+                secrets(tokens, found);
+                found.act(Act::unknown(*effect, word));
+                Ok(())
+            }
+            None => Err(unknown(first)),
+        },
+    }
+}
+
+fn unknown(token: &Token) -> Fault {
+    Fault::new(token.line, &token.text, "does not begin a statement that is known here")
+}
+
+/// SELECT and its kin, and what changes rows.
+fn query(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
+    let read = tree::query(tokens, found)?;
+    suspects(tokens, &read.columned, found);
+    if read.only_reads {
+        // The tree says that nothing is changed; then no word may stand there that changes something.
+        let changes = ["insert", "update", "delete", "merge", "into"];
+        if let Some(word) = tokens.iter().find(|token| changes.iter().any(|word| token.is(word))) {
+            return Err(Fault::new(
+                word.line,
+                &word.text,
+                "stands where it was not expected; write it in double quotes if it is a name",
+            ));
+        }
+        let locks = |pair: &[Token]| matches!(pair, [a, b] if a.is("for") && ["share", "key", "no"].iter().any(|w| b.is(w)));
+        if let Some([word, _]) = tokens.windows(2).find(|pair| locks(pair)) {
+            return Err(Fault::new(word.line, &word.text, "locks rows in a way that is not understood"));
+        }
+    }
+    Ok(())
+}
+
+/// Functions that are not known to only read, and tables that hold credentials. `columned` are names of common table
+/// expressions that have a list of columns, which looks like a call.
+pub(super) fn suspects(tokens: &[Token], columned: &[String], found: &mut Found) {
+    let mut columned = columned.to_vec();
+    for call in functions::calls(tokens) {
+        if functions::only_reads(&call, tokens) {
+            continue;
+        }
+        if call.schema.is_none()
+            && let Some(at) = columned.iter().position(|name| *name == call.name)
+        {
+            columned.swap_remove(at);
+            continue;
+        }
+        let place = call.schema.map_or(Place::SearchPath, Place::Schema);
+        found.act(Act::new(Effect::Execute, "call").on("function", Some(call.name)).at(place));
+    }
+    let custom = tokens.windows(2).find(|pair| matches!(pair, [a, b] if a.is("operator") && b.is_sign("(")));
+    if custom.is_some() {
+        found.act(Act::new(Effect::Execute, "call").on("function", Some("operator".to_owned())));
+    }
+    secrets(tokens, found);
+}
+
+/// Where passwords, or what stands for them, are kept.
+const CREDENTIALS: &[&str] = &[
+    "pg_authid",
+    "pg_file_settings",
+    "pg_shadow",
+    "pg_subscription",
+    "pg_user_mapping",
+    "pg_user_mappings",
+    "user_mapping_options",
+    "_pg_user_mappings",
+    "rolpassword",
+    "subconninfo",
+    "umoptions",
+];
+
+fn secrets(tokens: &[Token], found: &mut Found) {
+    for token in tokens {
+        let named = token.name().filter(|name| CREDENTIALS.contains(name));
+        // As in `'pg_authid'::regclass`, which names a table too.
+        let quoted = (token.kind == Kind::Text).then(|| {
+            CREDENTIALS.iter().find(|name| token.text.to_ascii_lowercase().contains(*name)).copied()
+        });
+        if let Some(name) = named.or(quoted.flatten()) {
+            found.hazard(Hazard::RevealsCredentials, format!("`{name}` holds credentials"));
+        }
+        if token.is("password") {
+            found.hazard(Hazard::RevealsCredentials, "a password in a command can be seen by others");
+        }
+    }
+}
+
+fn explain(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
+    let mut rest = tokens;
+    let mut runs = false;
+    if let [bracket, options @ ..] = rest
+        && bracket.is_sign("(")
+        && !options.first().is_some_and(|word| ["select", "with", "values", "table"].iter().any(|w| word.is(w)))
+        && !options.first().is_some_and(|word| word.is_sign("("))
+    {
+        let end = closing(rest)?;
+        let inside = rest.get(1..end).unwrap_or_default();
+        for (at, option) in inside.iter().enumerate() {
+            let value = inside.get(at.saturating_add(1)).map_or("", |value| value.text.as_str());
+            let is_off = ["off", "false", "0", "no"].contains(&value.to_ascii_lowercase().as_str());
+            runs |= option.name().is_some_and(|name| matches!(name, "analyze" | "analyse")) && !is_off;
+        }
+        rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
+    } else {
+        while let [word, behind @ ..] = rest
+            && ["analyze", "analyse", "verbose"].iter().any(|known| word.is(known))
+        {
+            runs |= !word.is("verbose");
+            rest = behind;
+        }
+    }
+    let explainable = ["select", "with", "values", "table", "insert", "update", "delete", "merge"];
+    let Some(first) = rest.first() else {
+        return Err(Fault::new(1, "explain", "says nothing that could be explained"));
+    };
+    let mut inner = Found::default();
+    statement(rest, From::Argument, &mut inner)?;
+    let is_plain = first.is_sign("(") || explainable.iter().any(|word| first.is(word));
+    for mut act in inner.acts {
+        if !runs && is_plain && act.verb != "call" {
+            act.effect = Effect::Read;
+            act.verb = "explain".to_owned();
+        } else if act.effect == Effect::Read {
+            act.verb = if runs { "explain analyze" } else { "explain" }.to_owned();
+        }
+        found.act(act);
+    }
+    for (hazard, because) in inner.hazards {
+        if runs || hazard != Hazard::Unbounded {
+            found.hazard(hazard, because);
+        }
+    }
+    Ok(())
+}
+
+/// Where the bracket that `tokens` begins with is closed.
+pub(super) fn closing(tokens: &[Token]) -> Result<usize, Fault> {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is_sign("(") {
+            depth = depth.saturating_add(1);
+        } else if token.is_sign(")") {
+            depth = depth.saturating_sub(1);
+            if depth == 0 {
+                return Ok(at);
+            }
+        }
+    }
+    let line = tokens.first().map_or(1, |token| token.line);
+    Err(Fault::new(line, "(", "is not closed"))
+}
+
+fn show(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
+    let words: Option<Vec<&str>> = tokens.iter().map(|token| token.name().or((token.text == ".").then_some("."))).collect();
+    let Some(name) = words.filter(|words| !words.is_empty()).map(|words| words.join("")) else {
+        let at = tokens.iter().find(|token| token.name().is_none());
+        return Err(Fault::new(
+            at.map_or(1, |token| token.line),
+            at.map_or("show", |token| token.text.as_str()),
+            "is not a setting that could be shown",
+        ));
+    };
+    if !settings::is_public(&name) {
+        found.hazard(Hazard::RevealsCredentials, format!("`{name}` may hold a password"));
+    }
+    found.act(Act::new(Effect::Read, "show").on("setting", Some(name)));
+    Ok(())
+}
+
+fn set(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
+    let mut rest = tokens;
+    if let [word, behind @ ..] = rest
+        && (word.is("session") || word.is("local"))
+        && !behind.first().is_some_and(|next| ["=", "to"].contains(&next.text.as_str()))
+    {
+        rest = behind;
+    }
+    match rest {
+        [transaction, modes @ ..] if transaction.is("transaction") => {
+            found.act(Act::new(Effect::Read, "set transaction"));
+            self::modes(modes, found)
+        }
+        [characteristics, _, _, modes @ ..] if characteristics.is("characteristics") => {
+            found.act(Act::new(Effect::Read, "set transaction"));
+            self::modes(modes, found)
+        }
+        [time, zone, ..] if time.is("time") && zone.is("zone") => {
+            change_setting("set", "timezone", found);
+            Ok(())
+        }
+        [constraints, ..] if constraints.is("constraints") => {
+            found.act(Act::new(Effect::Read, "set constraints"));
+            Ok(())
+        }
+        [authorization, ..] if authorization.is("authorization") => {
+            change_setting("set", "session_authorization", found);
+            Ok(())
+        }
+        [name, to, ..] if name.name().is_some() && (to.is("to") || to.is_sign("=")) => {
+            // The server knows a setting by its name in any case, quoted or not.
+            change_setting("set", &name.text.to_ascii_lowercase(), found);
+            suspects(rest, &[], found);
+            Ok(())
+        }
+        [name, ..] if name.name().is_some() => {
+            // `set role x`, `set names x`, `set schema x`, `set a.b = c`.
+            change_setting("set", &name.text.to_ascii_lowercase(), found);
+            if settings::is_harmless(&name.text) {
+                return Err(Fault::new(name.line, &name.text, "is set in a way that is not understood"));
+            }
+            Ok(())
+        }
+        _ => Err(Fault::new(
+            tokens.first().map_or(1, |token| token.line),
+            "set",
+            "does not say which setting",
+        )),
+    }
+}
+
+fn change_setting(verb: &str, name: &str, found: &mut Found) {
+    let is_harmless = settings::is_harmless(name);
+    let effect = if is_harmless { Effect::Read } else { Effect::Write };
+    if !is_harmless {
+        found.hazard(
+            Hazard::SkipsChecks,
+            format!("`{verb} {name}` may change who asks, what may be written, or what names mean"),
+        );
+    }
+    found.act(Act::new(effect, verb).on("setting", Some(name.to_owned())));
+}
+
+/// The modes of a transaction. Only a person takes back that it is read-only.
+fn modes(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
+    const KNOWN: &[&str] = &[
+        "work", "transaction", "isolation", "level", "serializable", "repeatable", "read", "committed", "uncommitted",
+        "only", "write", "not", "deferrable",
+    ];
+    for token in tokens {
+        if token.is("write") || token.is("snapshot") {
+            found.act(Act::new(Effect::Write, "set transaction"));
+            found.hazard(Hazard::SkipsChecks, "the transaction is made to allow writing");
+        }
+        if token.is("snapshot") {
+            return Ok(());
+        }
+        if !token.is_sign(",") && !KNOWN.iter().any(|word| token.is(word)) {
+            return Err(Fault::new(token.line, &token.text, "is no mode of a transaction"));
+        }
+    }
+    Ok(())
+}
+
+/// What stands behind COPY, in any of its forms; a client's `\copy` has other ends (see meta.rs).
+fn copy(tokens: &[Token], from: From, found: &mut Found) -> Result<(), Fault> {
+    let copied = copied(tokens, found)?;
+    let to = match copied.direction {
+        Direction::To => true,
+        Direction::From => false,
+    };
+    let line = tokens.first().map_or(1, |token| token.line);
+    match copied.end {
+        [end, ..] if to && end.is("stdout") || to && end.is("stdin") => {}
+        [end, ..] if !to && (end.is("stdin") || end.is("stdout")) => {
+            if from == From::Script {
+                return Err(Fault::new(
+                    line,
+                    "stdin",
+                    "has its data between the statements, which is not judged; use `-c` and standard input",
+                ));
+            }
+            found.reads_stdin = true;
+        }
+        [program, ..] if program.is("program") => {
+            found.act(Act::new(Effect::Execute, "copy").on("program", None));
+            found.hazard(Hazard::RunsRemoteCode, "`COPY … PROGRAM` runs a program on the server");
+        }
+        [file, ..] if file.kind == Kind::Text => {
+            found.act(Act::new(Effect::Execute, "copy").on("server-file", None));
+            found.hazard(Hazard::RunsRemoteCode, "`COPY` reads or writes files of the server");
+        }
+        _ => return Err(Fault::new(line, "copy", "does not say from or to what, in a way that is understood")),
+    }
+    suspects(copied.end, &[], found);
+    secrets(tokens, found);
+    Ok(())
+}
+
+/// The direction of a COPY, seen from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Rows leave.
+    To,
+    /// Rows arrive.
+    From,
+}
+
+/// The first half of a COPY.
+pub(super) struct Copied<'t> {
+    pub direction: Direction,
+    /// What stands behind FROM or TO.
+    pub end: &'t [Token],
+}
+
+/// Reads `TABLE [(COLUMNS)] FROM|TO` or `(QUERY) TO`, and notes what is done to the tables.
+pub(super) fn copied<'t>(tokens: &'t [Token], found: &mut Found) -> Result<Copied<'t>, Fault> {
+    let line = tokens.first().map_or(1, |token| token.line);
+    let fault = |word: &str| Fault::new(line, word, "is not a COPY that is understood");
+    let mut rest = tokens;
+    if let [bracket, ..] = rest
+        && bracket.is_sign("(")
+    {
+        let end = closing(rest)?;
+        let inside = rest.get(1..end).unwrap_or_default();
+        let changes = inside.first().is_some_and(|first| first.kind == Kind::Word);
+        if !changes && !inside.first().is_some_and(|first| first.is_sign("(")) {
+            return Err(fault("("));
+        }
+        query(inside, found)?;
+        let [to, behind @ ..] = rest.get(end.saturating_add(1)..).unwrap_or_default() else {
+            return Err(fault("copy"));
+        };
+        if !to.is("to") {
+            return Err(fault(&to.text));
+        }
+        return Ok(Copied {
+            direction: Direction::To,
+            end: behind,
+        });
+    }
+    if rest.first().is_some_and(|word| word.is("binary")) && rest.get(1).and_then(Token::name).is_some() {
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    let mut names = Vec::new();
+    while let [name, behind @ ..] = rest {
+        names.push(name.name().ok_or_else(|| fault(&name.text))?.to_owned());
+        rest = behind;
+        match rest {
+            [dot, behind @ ..] if dot.is_sign(".") => rest = behind,
+            _ => break,
+        }
+    }
+    if rest.first().is_some_and(|bracket| bracket.is_sign("(")) {
+        rest = rest.get(closing(rest)?.saturating_add(1)..).unwrap_or_default();
+    }
+    let [word, end @ ..] = rest else {
+        return Err(fault("copy"));
+    };
+    let direction = match word {
+        word if word.is("to") => Direction::To,
+        word if word.is("from") => Direction::From,
+        _ => return Err(fault(&word.text)),
+    };
+    let name = names.pop();
+    let place = place_of(names.pop(), name.as_deref());
+    let effect = if direction == Direction::To { Effect::Read } else { Effect::Write };
+    found.act(Act::new(effect, "copy").on("table", name).at(place));
+    Ok(Copied { direction, end })
+}
+
+/// The system's own tables are found first, whatever the search path.
+pub(super) fn place_of(schema: Option<String>, name: Option<&str>) -> Place {
+    match schema {
+        Some(schema) => Place::Schema(schema),
+        None if name.is_some_and(|name| name.starts_with("pg_")) => Place::Schema("pg_catalog".to_owned()),
+        None => Place::SearchPath,
+    }
+}
