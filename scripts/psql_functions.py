@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes crates/argv/data/psql_functions.tsv: PostgreSQL's own functions that change nothing and run nothing.
+"""Writes crates/argv/data/psql_functions.tsv: PostgreSQL's own functions that change nothing and run nothing; and
+psql_keywords.tsv: the words that can be no function's name without quotes.
 
 Usage: psql_functions.py [psql options that reach a server, as its superuser]
 
@@ -66,6 +67,10 @@ def main() -> None:
     head = f"# made by scripts/psql_functions.py from server version {version}; sorted by bytes\n"
     target.write_text(head + "".join(f"{name}\n" for name in sorted(names, key=str.encode)))
     print(f"{target.name}: {len(names)} functions", file=sys.stderr)
+    words = {word for word in ask("select word from pg_get_keywords() where catcode in ('R', 'C')") if word}
+    keywords = target.with_name("psql_keywords.tsv")
+    keywords.write_text(head + "".join(f"{word}\n" for word in sorted(words, key=str.encode)))
+    print(f"{keywords.name}: {len(words)} words", file=sys.stderr)
 
 
 main()

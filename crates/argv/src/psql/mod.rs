@@ -96,7 +96,7 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
     for given in &line.options {
         match (given.letter, given.value) {
             ('c', Some(text)) => {
-                script::argument(text, &mut found).map_err(|fault| in_argument(given.word, text, fault))?;
+                on_own_stack(|| script::argument(text, &mut found)).map_err(|fault| in_argument(given.word, text, fault))?;
             }
             ('f', Some(path)) => file(path, given.word, around, &mut found)?,
             _ => {}
@@ -207,9 +207,21 @@ fn file(path: &str, word: usize, around: &Surroundings, found: &mut Found) -> Re
     };
     // The words of a file are not repeated: it may be anything at all.
     let shown = if path == STDIN { "standard input" } else { path };
-    script::script(text, found).map_err(|fault| {
+    on_own_stack(|| script::script(text, found)).map_err(|fault| {
         let problem = fault.problem.split(':').next().unwrap_or_default();
         Unreadable::at(word, shown, &format!("line {}: a word there {problem}", fault.line))
+    })
+}
+
+/// Trees are walked by recursion, as deep as the limits of tree.rs allow; no caller's stack may be too small for that.
+fn on_own_stack(read: impl FnOnce() -> Result<(), Fault> + Send) -> Result<(), Fault> {
+    const BYTES: usize = 64 << 20;
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(BYTES).spawn_scoped(scope, read);
+        let ended = reader.map(std::thread::ScopedJoinHandle::join);
+        ended.ok().and_then(Result::ok).unwrap_or_else(|| {
+            Err(Fault::new(1, "", "cannot be read for want of memory; try again"))
+        })
     })
 }
 

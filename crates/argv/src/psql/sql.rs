@@ -156,8 +156,9 @@ pub(super) fn statement(tokens: &[Token], from: From, found: &mut Found) -> Resu
         }
         "copy" => copy(rest, from, found),
         "create" | "alter" | "drop" | "truncate" => {
-            suspects(tokens, &[], found);
-            tree::definition(tokens, found)
+            let targets = tree::definition(tokens, found)?;
+            suspects(tokens, &targets, found);
+            Ok(())
         }
         word => match BY_WORDS.iter().find(|(known, _)| *known == word) {
             Some((_, effect)) => {
@@ -285,6 +286,9 @@ fn explain(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
     let Some(first) = rest.first() else {
         return Err(Fault::new(1, "explain", "says nothing that could be explained"));
     };
+    if first.is("explain") {
+        return Err(Fault::new(first.line, "explain", "explains itself"));
+    }
     let mut inner = Found::default();
     statement(rest, From::Argument, &mut inner)?;
     let is_plain = first.is_sign("(") || explainable.iter().any(|word| first.is(word));
@@ -453,7 +457,7 @@ fn copy(tokens: &[Token], from: From, found: &mut Found) -> Result<(), Fault> {
         }
         _ => return Err(Fault::new(line, "copy", "does not say from or to what, in a way that is understood")),
     }
-    suspects(copied.end, &[], found);
+    suspects(copied.end.get(1..).unwrap_or_default(), &[], found);
     secrets(tokens, found);
     Ok(())
 }

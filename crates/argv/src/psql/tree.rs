@@ -17,8 +17,15 @@ use std::ops::ControlFlow;
 const MOST_NESTED: usize = 16;
 /// The most tokens of a statement.
 const MOST_TOKENS: usize = 20_000;
-/// How deep the tree may be.
+/// How deep the parser may go.
 const MOST_DEEP: usize = 48;
+/// The most operators of a statement: each may make the tree deeper by one, and walking it takes stack.
+const MOST_OPERATORS: usize = 500;
+/// Operators that are words.
+const CHAINS: &[&str] = &[
+    "and", "at", "between", "collate", "except", "ilike", "in", "intersect", "interval", "is", "isnull", "like", "not",
+    "notnull", "operator", "or", "over", "overlaps", "similar", "union",
+];
 
 /// What is known of a statement beside what it was found to do.
 #[derive(Debug, Default)]
@@ -79,8 +86,8 @@ pub(super) fn query(tokens: &[Token], found: &mut Found) -> Result<Read, Fault> 
     })
 }
 
-/// CREATE, ALTER, DROP, TRUNCATE.
-pub(super) fn definition(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
+/// CREATE, ALTER, DROP, TRUNCATE. Returns the names of the targets, which may have columns behind them.
+pub(super) fn definition(tokens: &[Token], found: &mut Found) -> Result<Vec<String>, Fault> {
     const MODIFIERS: &[&str] = &[
         "or", "replace", "temp", "temporary", "unlogged", "global", "local", "unique", "recursive", "materialized",
     ];
@@ -130,7 +137,7 @@ pub(super) fn definition(tokens: &[Token], found: &mut Found) -> Result<(), Faul
     for change in walk.changes {
         found.act(change);
     }
-    Ok(())
+    Ok(targets.into_iter().map(|(_, name)| name).collect())
 }
 
 fn kind_of(object: &str) -> &'static str {
@@ -153,6 +160,15 @@ fn parse(tokens: &[Token]) -> Result<Statement, Fault> {
     let first = tokens.first().map_or("", |token| token.text.as_str());
     if tokens.len() > MOST_TOKENS {
         let problem = format!("begins a statement of more than {MOST_TOKENS} words and signs, which is not read");
+        return Err(Fault::new(line, first, problem));
+    }
+    let links = |token: &&Token| match token.kind {
+        Kind::Sign => !matches!(token.text.as_str(), "," | "(" | ")" | "." | "[" | "]"),
+        Kind::Word => CHAINS.contains(&token.text.as_str()),
+        _ => false,
+    };
+    if tokens.iter().filter(links).count() > MOST_OPERATORS {
+        let problem = format!("begins a statement of more than {MOST_OPERATORS} operators, which is not read");
         return Err(Fault::new(line, first, problem));
     }
     let mut depth = 0_usize;
