@@ -22,6 +22,14 @@ const SUBRESOURCES: [&str; 9] = [
 
 /// What is wrong with `pattern` as the words of a command of `tool`; `None` when nothing is, or cannot be known.
 pub(crate) fn command(tool: Tool, pattern: &Pattern) -> Option<String> {
+    if tool == Tool::Psql {
+        // psql has no words of its own: what it is told is the verb.
+        let is_known = !pattern.is_exact() || argv::psql::is_command(pattern.as_str());
+        return (!is_known).then(|| {
+            "can match nothing: psql's commands are `sql` and `list`; what the SQL does is its `verb`, as in `verb: select`"
+                .to_owned()
+        });
+    }
     let words: Vec<&str> = pattern
         .as_str()
         .split(' ')
@@ -57,6 +65,16 @@ pub(crate) fn verb(tool: Tool, pattern: &Pattern) -> Option<String> {
         Tool::Aws => action(pattern),
         Tool::Gh if text.starts_with("api ") => None,
         Tool::Gh => command(tool, pattern),
+        Tool::Psql => {
+            let is_folded = !text.chars().any(|c| c.is_ascii_uppercase()) || text.starts_with("meta ");
+            (!is_folded).then(|| {
+                format!(
+                    "can match nothing: verbs of psql are in lower case, as in `{}`",
+                    text.to_ascii_lowercase()
+                )
+            })
+        }
+        Tool::Described(_) => None,
     }
 }
 

@@ -104,6 +104,8 @@ fn reads(refused: &Invocation, operation: &Operation) -> Vec<Vec<String>> {
                 .collect(),
             None => Vec::new(),
         },
+        // `select` is no way to what was refused, and what it would select is not ours to guess.
+        Tool::Psql | Tool::Described(_) => Vec::new(),
     }
 }
 

@@ -86,10 +86,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
 
 /// The tools that `wrapper_allowlist` may have.
 pub(crate) fn tools() -> Vec<&'static str> {
-    let mut names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
-    // Files for databases have this list too. It is not governed here, so its entries allow nothing.
-    names.push("psql");
-    names
+    Tool::ALL.iter().map(|tool| tool.name()).collect()
 }
 
 /// Entries may repeat each other.
@@ -150,10 +147,20 @@ fn help() -> Rule {
 }
 
 fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span, level: Level) -> Option<Rule> {
+    let lower = text.to_ascii_lowercase();
+    // The first words of SQL may be in capitals; psql's own commands begin with a backslash.
+    let text = if tool == Tool::Psql && !text.starts_with('\\') {
+        lower.as_str()
+    } else {
+        text
+    };
     let words: Vec<&str> = text.split_whitespace().collect();
+    if tool == Tool::Psql {
+        return psql(reader, &words, span, level);
+    }
     let (command, object) = match tool {
         Tool::Kubectl => split_kubectl(&words),
-        Tool::Aws | Tool::Gh => (words.clone(), &[] as &[&str]),
+        Tool::Aws | Tool::Gh | Tool::Psql | Tool::Described(_) => (words.clone(), &[] as &[&str]),
     };
     let faulty = |reader: &mut Reader<'_>, why: &str| {
         reader.fault(span, format!("{tool}: `{}` {why}", clip(text)));
@@ -211,6 +218,46 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span, level: Le
     })
 }
 
+/// First words of SQL that read.
+const READS_OF_SQL: [&str; 6] = ["select", "explain", "show", "table", "values", "with"];
+
+/// An entry for psql: the first word of a statement (`"SELECT "`), one of psql's own commands (`"\\d"`), or `-l`.
+fn psql(reader: &mut Reader<'_>, words: &[&str], span: &Span, level: Level) -> Option<Rule> {
+    let verbs: Vec<String> = match words {
+        ["-l" | "--list"] => vec!["list".to_owned()],
+        [command] if command.starts_with('\\') => vec![format!("meta {}", command.trim_start_matches('\\'))],
+        ["with" | "values" | "table"] => vec!["select".to_owned()],
+        ["explain"] => vec!["explain".to_owned(), "explain analyze".to_owned()],
+        [verb, ..] if verb.chars().all(|c| c.is_ascii_lowercase()) => vec![words.join(" ")],
+        _ => {
+            let shown = clip(&words.join(" "));
+            let problem = "is not the first word of a statement, as in `SELECT `, nor one of psql's own commands, as in `\\d`";
+            reader.fault(span, format!("psql: `{shown}` {problem}"));
+            return None;
+        }
+    };
+    let patterns = verbs
+        .iter()
+        .filter_map(|verb| Pattern::of_words(verb).ok())
+        .collect();
+    Some(Rule {
+        id: format!("psql:{}", words.join("-").trim_start_matches(['\\', '-'])),
+        action: Action::Allow,
+        facets: Facets {
+            tool: vec![Tool::Psql],
+            effect: effects(Tool::Psql, words, level),
+            words: vec![(Facet::Verb, patterns)],
+            ..Facets::default()
+        },
+        accept: Vec::new(),
+        at_most: Limits::default(),
+        during: None,
+        unless: None,
+        reason: String::new(),
+        source: format!("{}:{}", reader.document, line(span)),
+    })
+}
+
 /// The commands that an entry's words stand for. A group, service or noun alone stands for all that is in it.
 fn commands(tool: Tool, command: String) -> Vec<String> {
     let alone = !command.contains(' ');
@@ -220,7 +267,7 @@ fn commands(tool: Tool, command: String) -> Vec<String> {
         Tool::Kubectl if alone && GROUPS.contains(&command.as_str()) => {
             vec![format!("{command} *"), command]
         }
-        Tool::Kubectl | Tool::Aws | Tool::Gh => vec![command],
+        Tool::Kubectl | Tool::Aws | Tool::Gh | Tool::Psql | Tool::Described(_) => vec![command],
     }
 }
 
@@ -322,12 +369,13 @@ fn effects(tool: Tool, words: &[&str], level: Level) -> Vec<Effect> {
         .any(|verb| word == *verb || word.strip_prefix(verb).is_some_and(|rest| rest.starts_with('-')))
     };
     let verb = match tool {
-        Tool::Kubectl => words.first().copied(),
+        Tool::Kubectl | Tool::Psql | Tool::Described(_) => words.first().copied(),
         Tool::Aws | Tool::Gh => words.get(1).copied(),
     };
     match (tool, verb) {
         (_, Some(verb)) if reads(verb) => Vec::new(),
         (Tool::Aws | Tool::Gh, None) => Vec::new(),
+        (Tool::Psql, Some(verb)) if READS_OF_SQL.contains(&verb) => Vec::new(),
         _ => vec![Effect::Local, Effect::Read, Effect::Write, Effect::Delete],
     }
 }

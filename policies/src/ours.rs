@@ -228,10 +228,11 @@ fn check_reach(reader: &mut Reader<'_>, body: &Node, facets: &Facets, level: Lev
 /// Places belong to one tool each; a rule for other tools that names one can match nothing.
 fn check_scopes(reader: &mut Reader<'_>, body: &Node, facets: &Facets) {
     for (facet, _) in &facets.words {
-        let Some(owner) = facet.owner() else {
+        let owners = facet.owners();
+        let Some(owner) = owners.first() else {
             continue;
         };
-        if !facets.tool.is_empty() && !facets.tool.contains(&owner) {
+        if !facets.tool.is_empty() && !facets.tool.iter().any(|tool| owners.contains(tool)) {
             let at = body
                 .as_mapping()
                 .and_then(|mapping| mapping.get_node(facet.key()));

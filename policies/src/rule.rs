@@ -79,7 +79,7 @@ pub enum Facet {
     Subresource,
     /// The object's name.
     Name,
-    /// kubectl.
+    /// kubectl; psql: the schema.
     Namespace,
     /// kubectl.
     Context,
@@ -89,17 +89,21 @@ pub enum Facet {
     Region,
     /// aws.
     Profile,
-    /// gh.
+    /// gh; psql.
     Host,
     /// gh: `owner/repo`.
     Repo,
     /// kubectl: the image of a container or volume; of several, all must fit what allows, and one what restricts.
     Image,
+    /// psql.
+    Database,
+    /// psql.
+    User,
 }
 
 impl Facet {
     /// Every one, with its key in files.
-    pub const ALL: [(Facet, &'static str); 13] = [
+    pub const ALL: [(Facet, &'static str); 15] = [
         (Facet::Command, "command"),
         (Facet::Verb, "verb"),
         (Facet::Resource, "resource"),
@@ -113,6 +117,8 @@ impl Facet {
         (Facet::Host, "host"),
         (Facet::Repo, "repo"),
         (Facet::Image, "image"),
+        (Facet::Database, "database"),
+        (Facet::User, "user"),
     ];
 
     /// The key in files.
@@ -125,15 +131,16 @@ impl Facet {
 }
 
 impl Facet {
-    /// The tool that alone has this facet.
-    pub fn owner(self) -> Option<Tool> {
+    /// The tools that alone have this facet; none where all have it.
+    pub fn owners(self) -> &'static [Tool] {
         match self {
-            Facet::Subresource | Facet::Namespace | Facet::Context | Facet::Cluster | Facet::Image => {
-                Some(Tool::Kubectl)
-            }
-            Facet::Region | Facet::Profile => Some(Tool::Aws),
-            Facet::Host | Facet::Repo => Some(Tool::Gh),
-            Facet::Command | Facet::Verb | Facet::Resource | Facet::Name => None,
+            Facet::Subresource | Facet::Context | Facet::Cluster | Facet::Image => &[Tool::Kubectl],
+            Facet::Namespace => &[Tool::Kubectl, Tool::Psql],
+            Facet::Region | Facet::Profile => &[Tool::Aws],
+            Facet::Host => &[Tool::Gh, Tool::Psql],
+            Facet::Repo => &[Tool::Gh],
+            Facet::Database | Facet::User => &[Tool::Psql],
+            Facet::Command | Facet::Verb | Facet::Resource | Facet::Name => &[],
         }
     }
 }
@@ -243,9 +250,9 @@ fn fits(facet: Facet, patterns: &[Pattern], value: Value<'_>, unknown_fits: bool
 /// deletes what is inside.
 fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation, widely: bool) -> Value<'a> {
     let is_local = operation.effect == Effect::Local;
-    let of = |tool: Tool, text: &'a Option<String>| match text {
+    let of = |text: &'a Option<String>| match text {
         Some(text) => Value::Known(text),
-        None if invocation.tool == tool && !is_local => Value::Unknown,
+        None if facet.owners().contains(&invocation.tool) && !is_local => Value::Unknown,
         None => Value::Absent,
     };
     let scope = &operation.scope;
@@ -272,7 +279,7 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation,
         },
         Facet::Namespace => match &scope.namespace {
             Namespace::Named(name) => Value::Known(name),
-            Namespace::Ambient | Namespace::All if invocation.tool == Tool::Kubectl && !is_local => {
+            Namespace::Ambient | Namespace::All if facet.owners().contains(&invocation.tool) && !is_local => {
                 Value::Unknown
             }
             _ if widely && is_namespace(operation) => match &operation.name {
@@ -281,12 +288,14 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation,
             },
             _ => Value::Absent,
         },
-        Facet::Context => of(Tool::Kubectl, &scope.context),
-        Facet::Cluster => of(Tool::Kubectl, &scope.cluster),
-        Facet::Region => of(Tool::Aws, &scope.region),
-        Facet::Profile => of(Tool::Aws, &scope.profile),
-        Facet::Host => of(Tool::Gh, &scope.host),
-        Facet::Repo => of(Tool::Gh, &scope.repo),
+        Facet::Context => of(&scope.context),
+        Facet::Cluster => of(&scope.cluster),
+        Facet::Region => of(&scope.region),
+        Facet::Profile => of(&scope.profile),
+        Facet::Host => of(&scope.host),
+        Facet::Repo => of(&scope.repo),
+        Facet::Database => of(&scope.database),
+        Facet::User => of(&scope.user),
         Facet::Image => match &operation.workload.images {
             Sets::To(images) => Value::All(images),
             Sets::Unknown => Value::Unknown,

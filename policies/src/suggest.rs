@@ -140,7 +140,7 @@ impl Draft {
             Namespace::Named(name) => Some(name),
             Namespace::Ambient | Namespace::All | Namespace::Cluster => None,
         };
-        let known: [(Facet, Option<&String>); 11] = [
+        let known: [(Facet, Option<&String>); 13] = [
             (Facet::Verb, Some(&operation.verb)),
             (Facet::Resource, resource.map(|resource| &resource.kind)),
             (
@@ -155,10 +155,14 @@ impl Draft {
             (Facet::Profile, scope.profile.as_ref()),
             (Facet::Host, scope.host.as_ref()),
             (Facet::Repo, scope.repo.as_ref()),
+            (Facet::Database, scope.database.as_ref()),
+            (Facet::User, scope.user.as_ref()),
         ];
         let mut words = BTreeMap::new();
         for (facet, value) in known {
-            if let Some(value) = value.filter(|_| facet.owner().is_none_or(|tool| tool == invocation.tool)) {
+            if let Some(value) =
+                value.filter(|_| facet.owners().is_empty() || facet.owners().contains(&invocation.tool))
+            {
                 words.insert(facet.key(), BTreeSet::from([literal(value)?]));
             }
         }

@@ -84,6 +84,13 @@ case_files! {
 }
 
 #[test]
+fn psql_is_for_the_track_of_databases() {
+    check(Level::L1, None, "psql", 2);
+    check(Level::L2, None, "psql", 2);
+    check(Level::L4, Some("track-a"), "psql", 35);
+}
+
+#[test]
 fn every_governance_file_has_cases() {
     for entry in std::fs::read_dir(Directory::shipped().0).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -4,7 +4,8 @@
 //! `/proc/self/fd/N`. So whatever happens to the file after it was read, the tool reads what was judged.
 
 use argv::kubectl::{Manifest, ManifestValue, manifest_files};
-use argv::{Invocation, Tool, Unreadable, words};
+use argv::psql::{STDIN, scripts};
+use argv::{Effect, Invocation, Tool, Unreadable, words};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use sha2::{Digest, Sha256};
@@ -27,10 +28,14 @@ const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 pub struct Inputs {
     /// The objects in all manifests; `None` when there are none, or not all could be read here.
     pub manifests: Option<Vec<Manifest>>,
+    /// The texts that psql would run, by path as typed; empty for other tools.
+    pub contents: BTreeMap<String, String>,
     /// What goes into the record, in the order of the command line.
     pub files: Vec<InputFile>,
     /// Words of the command line (from 0, without the tool's name) and what takes their places.
     replaced: Vec<(usize, OsString)>,
+    /// Words that the tool gets before all others.
+    added: Vec<OsString>,
     /// Variables that the tool gets instead of the caller's.
     pub environment: Vec<(&'static str, String)>,
     held: Vec<OwnedFd>,
@@ -63,8 +68,10 @@ impl Inputs {
     /// # Errors
     /// A file that cannot be read, or whose content is not understood: then nothing may run.
     pub fn take(tool: Tool, args: &[OsString], purpose: Purpose) -> Result<Inputs, Unreadable> {
-        if tool != Tool::Kubectl {
-            return Ok(Inputs::default());
+        match tool {
+            Tool::Kubectl => {}
+            Tool::Psql => return Inputs::take_scripts(&words::utf8(args)?, purpose),
+            Tool::Aws | Tool::Gh | Tool::Described(_) => return Ok(Inputs::default()),
         }
         let words = words::utf8(args)?;
         let named = manifest_files(&words)?;
@@ -149,13 +156,102 @@ impl Inputs {
         Ok(())
     }
 
-    /// `args` with the memory files' paths in the places of those that were read.
-    pub fn put_into(&self, args: &mut [OsString]) {
+    /// `args` with the memory files' paths in the places of those that were read, and what is added behind the name.
+    pub fn put_into(&self, args: &mut Vec<OsString>) {
         for (index, word) in &self.replaced {
             if let Some(place) = args.get_mut(index.saturating_add(1)) {
                 place.clone_from(word);
             }
         }
+        let behind = args.len().min(1);
+        args.splice(behind..behind, self.added.iter().cloned());
+    }
+
+    /// Has the server refuse whatever would write, where everything that was understood only reads; and has it read strings as
+    /// they were judged. The operator's own options stay, and ours come behind them: the last one counts.
+    pub fn bind_session(&mut self, invocation: &Invocation, options: Option<&str>) {
+        // A lone backslash at the end would swallow the space.
+        let before = options.unwrap_or_default();
+        let backslashes = before.len().saturating_sub(before.trim_end_matches('\\').len());
+        let before = if backslashes % 2 == 1 {
+            before.strip_suffix('\\').unwrap_or(before)
+        } else {
+            before
+        };
+        let mut all = vec![before, "-c standard_conforming_strings=on"];
+        if invocation
+            .operations
+            .iter()
+            .all(|operation| operation.effect <= Effect::Read)
+        {
+            all.push("-c default_transaction_read_only=on");
+        }
+        self.environment
+            .push(("PGOPTIONS", all.join(" ").trim_start().to_owned()));
+    }
+
+    /// The scripts that psql would run.
+    fn take_scripts(words: &[String], purpose: Purpose) -> Result<Inputs, Unreadable> {
+        // The user's `.psqlrc` would run before everything.
+        let mut inputs = Inputs {
+            added: vec!["-X".into()],
+            ..Inputs::default()
+        };
+        let mut has_read_stdin = false;
+        // A file that is named twice is read once: it may have become another in between.
+        let mut known: BTreeMap<String, String> = BTreeMap::new();
+        for script in scripts(words)? {
+            let is_stdin = script.path == STDIN;
+            let is_there = if is_stdin {
+                has_piped_input()
+            } else {
+                Path::new(&script.path).exists()
+            };
+            if !is_there && (purpose == Purpose::Ask || is_stdin) {
+                continue;
+            }
+            let word = script.place.map_or(0, |(word, _)| word);
+            let fail = |problem: &str| Unreadable::at(word, &script.path, problem);
+            if is_stdin && std::mem::replace(&mut has_read_stdin, true) {
+                return Err(fail("is standard input, which can be read once"));
+            }
+            let before = |(word, start): (usize, usize)| {
+                let before = words.get(word).and_then(|word| word.get(..start));
+                before.unwrap_or_default().to_owned()
+            };
+            if let (Some(path), Some(place)) = (known.get(&script.path), script.place) {
+                inputs
+                    .replaced
+                    .push((place.0, format!("{}{path}", before(place)).into()));
+                continue;
+            }
+            let taken: usize = inputs.files.iter().map(|file| file.bytes).sum();
+            let left = MOST_BYTES.saturating_sub(taken as u64);
+            let content = read(Path::new(&script.path), left)
+                .map_err(|error| fail(&format!("cannot be read: {error}")))?;
+            if inputs.files.len() >= MOST_FILES || content.len() as u64 > left {
+                return Err(fail(&format!(
+                    "is more than is judged: {} MiB, {MOST_FILES} files",
+                    MOST_BYTES >> 20
+                )));
+            }
+            let text = String::from_utf8(content).map_err(|_| fail("is not valid UTF-8"))?;
+            let held = seal(text.as_bytes()).map_err(|error| fail(&format!("cannot be kept: {error}")))?;
+            let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+            match script.place {
+                Some(place) => inputs
+                    .replaced
+                    .push((place.0, format!("{}{path}", before(place)).into())),
+                None => inputs.added.push(format!("--file={path}").into()),
+            }
+            inputs.held.push(held);
+            known.insert(script.path.clone(), path);
+            inputs
+                .files
+                .push(InputFile::new(script.path.clone(), text.as_bytes()));
+            inputs.contents.insert(script.path, text);
+        }
+        Ok(inputs)
     }
 
     /// The descriptors of the memory files.

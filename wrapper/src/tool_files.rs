@@ -74,6 +74,15 @@ pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathB
             );
             vec![directory.join("config.yml"), directory.join("hosts.yml")]
         }
+        // `.psqlrc` is not read (`-X`); the others say who connects and whether the server is the right one. The last is read
+        // by Debian's starter of psql.
+        Tool::Psql => vec![
+            or_home("PGPASSFILE", ".pgpass"),
+            or_home("PGSERVICEFILE", ".pg_service.conf"),
+            home.join(".postgresql"),
+            home.join(".postgresqlrc"),
+        ],
+        Tool::Described(_) => Vec::new(),
     }
 }
 

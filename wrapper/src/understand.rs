@@ -54,9 +54,10 @@ pub fn understand(
 ) -> Result<Understood, NotUnderstood> {
     let mut inputs = Inputs::take(tool, args, purpose)?;
     around.manifests.clone_from(&inputs.manifests);
+    around.contents.clone_from(&inputs.contents);
     around.aliases = aliases(tool, files);
     let mut invocation = argv::parse(tool, args, &around)?;
-    if invocation.has_hazard(Hazard::ReadsFiles) && inputs.manifests.is_none() {
+    if tool != Tool::Psql && invocation.has_hazard(Hazard::ReadsFiles) && inputs.manifests.is_none() {
         around.contents = inputs.take_open(&invocation, args)?;
         if !around.contents.is_empty() {
             invocation = argv::parse(tool, args, &around)?;
@@ -76,6 +77,9 @@ pub fn understand(
     }
     for fact in facts {
         invocation.add_hazard(fact.hazard, fact.because);
+    }
+    if tool == Tool::Psql {
+        inputs.bind_session(&invocation, around.variable("PGOPTIONS"));
     }
     Ok(Understood { invocation, inputs })
 }
@@ -115,7 +119,7 @@ fn bind_kubeconfig(
 /// The text in which the tool has its aliases.
 fn aliases(tool: Tool, files: &[Found]) -> String {
     let name = match tool {
-        Tool::Kubectl => return String::new(),
+        Tool::Kubectl | Tool::Psql | Tool::Described(_) => return String::new(),
         Tool::Aws => "alias",
         Tool::Gh => "config.yml",
     };
@@ -131,7 +135,7 @@ fn of_files(tool: Tool, invocation: &Invocation, files: &[Found]) -> Vec<argv::H
     let texts: Vec<&str> = files.iter().filter_map(Found::text).collect();
     // What nobody reads cannot do anything: `--version`, help.
     match tool {
-        Tool::Kubectl => Vec::new(),
+        Tool::Kubectl | Tool::Psql | Tool::Described(_) => Vec::new(),
         Tool::Aws => {
             let profile = invocation
                 .operations

@@ -102,7 +102,7 @@ fn of_variable(tool: Tool, name: &str, value: &str) -> Option<(Hazard, &'static 
             _ => None,
         },
         // Hosts and services are judged with the command; programs are taken out of the environment.
-        Tool::Psql => None,
+        Tool::Psql | Tool::Described(_) => None,
     }
 }
 

@@ -67,7 +67,7 @@ const PINNED: &[&str] = &[
     "no_proxy",
 ];
 
-/// Pinned by prefix: the dynamic loader's, the C library's, Python's, git's; kubectl's and its credential plugins', aws's, gh's.
+/// Pinned by prefix: the dynamic loader's, the C library's, Python's, git's, PostgreSQL's; kubectl's and its credential plugins', aws's, gh's.
 const PINNED_PREFIXES: &[&str] = &[
     "AWS_",
     "AZURE_",
@@ -89,6 +89,7 @@ const PINNED_PREFIXES: &[&str] = &[
     "LD_",
     "MALLOC_",
     "MANROFF",
+    "PERL", // psql of Debian is started by a program in Perl
     "PG",
     "PSQL",
     "PYTHON",
@@ -99,9 +100,27 @@ const PINNED_PREFIXES: &[&str] = &[
 pub fn forced(tool: Tool) -> &'static [(&'static str, &'static str)] {
     match tool {
         Tool::Kubectl => &[("KUBECTL_KUBERC", "false"), ("KUBERC", "off")],
-        Tool::Aws | Tool::Gh => &[],
+        Tool::Aws | Tool::Gh | Tool::Described(_) => &[],
         // No history on disk; and the bytes of a command are read as the characters that were judged.
         Tool::Psql => &[("PSQL_HISTORY", "/dev/null"), ("PGCLIENTENCODING", "UTF8")],
+    }
+}
+
+/// Taken away for every call of the tool, whoever set them: programs it would start, and what would make it read its words
+/// differently. psql's pager and editor only ever serve a person.
+pub fn removed(tool: Tool) -> &'static [&'static str] {
+    match tool {
+        Tool::Psql => &[
+            "EDITOR",
+            "PAGER",
+            "POSIXLY_CORRECT",
+            "PSQLRC",
+            "PSQL_EDITOR",
+            "PSQL_PAGER",
+            "PSQL_WATCH_PAGER",
+            "VISUAL",
+        ],
+        Tool::Kubectl | Tool::Aws | Tool::Gh | Tool::Described(_) => &[],
     }
 }
 

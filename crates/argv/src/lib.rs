@@ -71,6 +71,9 @@ pub fn parse(tool: Tool, args: &[OsString], around: &Surroundings) -> Result<Inv
         Tool::Aws => aws::parse(&words, around)?,
         Tool::Gh => gh::parse(&words, around)?,
         Tool::Psql => psql::parse(&words, around)?,
+        Tool::Described(_) => {
+            return Err(Unreadable::missing(&format!("nothing here describes {tool}")));
+        }
     };
     files::settle(&mut invocation, around);
     Ok(invocation)

@@ -62,6 +62,9 @@ pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
             }
         }
     }
+    for name in environment::removed(tool) {
+        variables.remove(OsStr::new(name));
+    }
     for (name, value) in environment::forced(tool) {
         variables.insert((*name).into(), (*value).into());
     }

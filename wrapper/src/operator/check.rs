@@ -76,7 +76,7 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
         Failure::new(
             Exit::Usage,
             format!(
-                "`{}` is not governed; kubectl, aws and gh are",
+                "`{}` is not governed; kubectl, aws, gh and psql are",
                 name.unwrap_or_default()
             ),
         )

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// The gate between AI agents and kubectl, aws and gh.
 #[derive(Debug, Parser)]
 #[command(name = "reeve", version, about, propagate_version = true)]
-#[command(after_help = "Called by the name kubectl, aws or gh, this program is the gate itself.")]
+#[command(after_help = "Called by the name kubectl, aws, gh or psql, this program is the gate itself.")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

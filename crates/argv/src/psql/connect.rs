@@ -44,7 +44,11 @@ pub(super) struct Options<'w> {
 /// Resolves the target.
 pub(super) fn target(options: &Options<'_>, around: &Surroundings) -> Result<Target, Unreadable> {
     let mut said: Vec<(String, String)> = Vec::new();
-    for (key, value) in [("host", options.host), ("port", options.port), ("user", options.user)] {
+    for (key, value) in [
+        ("host", options.host),
+        ("port", options.port),
+        ("user", options.user),
+    ] {
         if let Some((at, value)) = value {
             visible(at, value)?;
             said.push((key.to_owned(), value.to_owned()));
@@ -65,12 +69,19 @@ pub(super) fn target(options: &Options<'_>, around: &Surroundings) -> Result<Tar
     }
     for name in ["PGSERVICE", "PGSERVICEFILE"] {
         if around.variable(name).is_some() {
-            let because = format!("`{name}` in the environment may name another server or take back that the session only reads");
+            let because = format!(
+                "`{name}` in the environment may name another server or take back that the session only reads"
+            );
             target.hazards.push((Hazard::RedirectsEndpoint, because));
         }
     }
-    let last = |key: &str| said.iter().rfind(|(known, value)| known == key && !value.is_empty()).map(|(_, value)| value.clone());
-    let or_variable = |key: &str, variable: &str| last(key).or_else(|| around.variable(variable).map(str::to_owned));
+    let last = |key: &str| {
+        said.iter()
+            .rfind(|(known, value)| known == key && !value.is_empty())
+            .map(|(_, value)| value.clone())
+    };
+    let or_variable =
+        |key: &str, variable: &str| last(key).or_else(|| around.variable(variable).map(str::to_owned));
     let port = or_variable("port", "PGPORT").filter(|port| port != "5432");
     target.host = or_variable("host", "PGHOST").map(|host| match port {
         Some(port) => format!("{host}:{port}"),
@@ -90,11 +101,16 @@ fn visible(at: usize, text: &str) -> Result<(), Unreadable> {
 
 fn judge(key: &str, value: &str, around: &Surroundings, target: &mut Target) -> Result<(), String> {
     let pinned = |variable: &str, default: Option<&str>| {
-        around.variable(variable).or(default).is_some_and(|pinned| pinned == value)
+        around
+            .variable(variable)
+            .or(default)
+            .is_some_and(|pinned| pinned == value)
     };
     let mut add = |hazard, because: String| target.hazards.push((hazard, because));
     let redirects = |what: &str, variable: &str| {
-        format!("the command names a {what}, which is not the environment's; have the operator set {variable}")
+        format!(
+            "the command names a {what}, which is not the environment's; have the operator set {variable}"
+        )
     };
     match key {
         "dbname" => {}
@@ -110,12 +126,23 @@ fn judge(key: &str, value: &str, around: &Surroundings, target: &mut Target) -> 
             "a password on the command line can be seen by others; use a password file".to_owned(),
         ),
         "sslmode" if matches!(value, "require" | "verify-ca" | "verify-full") => {}
-        "sslmode" | "gssencmode" | "sslnegotiation" | "ssl_min_protocol_version" | "ssl_max_protocol_version" => {
-            add(Hazard::SkipsChecks, format!("`{key}` changes how the connection is protected"));
+        "sslmode"
+        | "gssencmode"
+        | "sslnegotiation"
+        | "ssl_min_protocol_version"
+        | "ssl_max_protocol_version" => {
+            add(
+                Hazard::SkipsChecks,
+                format!("`{key}` changes how the connection is protected"),
+            );
         }
         "client_encoding" if value.eq_ignore_ascii_case("utf8") || value.eq_ignore_ascii_case("utf-8") => {}
         key if HARMLESS.contains(&key) => {}
-        _ => return Err("is a parameter that changes who connects, how, or what the session may do".to_owned()),
+        _ => {
+            return Err(
+                "is a parameter that changes who connects, how, or what the session may do".to_owned(),
+            );
+        }
     }
     Ok(())
 }
@@ -127,7 +154,11 @@ fn parameters(text: &str) -> Result<Option<Vec<(String, String)>>, &'static str>
             return uri(rest).map(Some);
         }
     }
-    if text.contains('=') { pairs(text).map(Some) } else { Ok(None) }
+    if text.contains('=') {
+        pairs(text).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// `key = value key2 = 'v \'2'`.
@@ -158,7 +189,11 @@ fn value(text: &str) -> Result<(String, &str), &'static str> {
             '\'' if quoted.is_some() => {
                 let behind = body.get(at.saturating_add(1)..).unwrap_or_default();
                 let ends = behind.is_empty() || behind.starts_with(char::is_whitespace);
-                return if ends { Ok((value, behind)) } else { Err("has letters right behind a quote") };
+                return if ends {
+                    Ok((value, behind))
+                } else {
+                    Err("has letters right behind a quote")
+                };
             }
             c if c.is_whitespace() && quoted.is_none() => {
                 return Ok((value, body.get(at..).unwrap_or_default()));
@@ -166,7 +201,11 @@ fn value(text: &str) -> Result<(String, &str), &'static str> {
             c => value.push(c),
         }
     }
-    if quoted.is_some() { Err("has a quote that does not end") } else { Ok((value, "")) }
+    if quoted.is_some() {
+        Err("has a quote that does not end")
+    } else {
+        Ok((value, ""))
+    }
 }
 
 /// What stands behind `postgresql://`.
@@ -188,7 +227,10 @@ fn uri(text: &str) -> Result<Vec<(String, String)>, &'static str> {
         let split = if host.starts_with('[') {
             let end = host.find(']').ok_or("has an address without its bracket")?;
             let behind = host.get(end.saturating_add(1)..).unwrap_or_default();
-            (host.get(1..end).unwrap_or_default(), behind.strip_prefix(':').unwrap_or_default())
+            (
+                host.get(1..end).unwrap_or_default(),
+                behind.strip_prefix(':').unwrap_or_default(),
+            )
         } else {
             host.split_once(':').unwrap_or((host, ""))
         };
@@ -226,7 +268,11 @@ fn decode(text: &str) -> Result<String, &'static str> {
             bytes.push(byte);
             continue;
         }
-        let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+        let mut digit = || {
+            rest.next()
+                .and_then(|b| char::from(b).to_digit(16))
+                .and_then(|d| u8::try_from(d).ok())
+        };
         let (Some(high), Some(low)) = (digit(), digit()) else {
             return Err("has a `%` that begins no byte");
         };

@@ -49,15 +49,21 @@ pub(super) fn calls(tokens: &[Token]) -> Vec<Call> {
             continue;
         };
         let qualified = at >= 1 && tokens.get(at.wrapping_sub(1)).is_some_and(|dot| dot.is_sign("."));
-        let schema = tokens.get(at.wrapping_sub(2)).and_then(Token::name).filter(|_| qualified);
+        let schema = tokens
+            .get(at.wrapping_sub(2))
+            .and_then(Token::name)
+            .filter(|_| qualified);
         let mut first = at;
-        while first >= 2 && tokens.get(first.wrapping_sub(1)).is_some_and(|dot| dot.is_sign(".")) {
+        while first >= 2
+            && tokens
+                .get(first.wrapping_sub(1))
+                .is_some_and(|dot| dot.is_sign("."))
+        {
             first = first.saturating_sub(2);
         }
         let before = first.checked_sub(1).and_then(|before| tokens.get(before));
-        let is_target = before.is_some_and(|word| {
-            word.kind == Kind::Word && NAMES_COLUMNS.contains(&word.text.as_str())
-        });
+        let is_target =
+            before.is_some_and(|word| word.kind == Kind::Word && NAMES_COLUMNS.contains(&word.text.as_str()));
         let is_syntax = !qualified && name.kind == Kind::Word && is_grammar(text, before);
         if !is_target && !is_syntax {
             found.push(Call {
@@ -95,7 +101,10 @@ fn is_grammar(word: &str, before: Option<&Token>) -> bool {
         return BETWEEN.contains(&word) && before.is_some();
     };
     let is_behind = |behind: &[&str]| behind.contains(&before.text.as_str());
-    if IN_CONTEXT.iter().any(|(known, behind)| *known == word && is_behind(behind)) {
+    if IN_CONTEXT
+        .iter()
+        .any(|(known, behind)| *known == word && is_behind(behind))
+    {
         return true;
     }
     // An operand ends with a name, a bracket, a string or a number.

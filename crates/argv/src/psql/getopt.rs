@@ -88,7 +88,8 @@ pub(super) fn read(words: &[String]) -> Result<Line<'_>, Unreadable> {
     while let Some(word) = words.get(at) {
         if word == "--" {
             let rest = words.iter().enumerate().skip(at.saturating_add(1));
-            line.positionals.extend(rest.map(|(position, word)| (position, word.as_str())));
+            line.positionals
+                .extend(rest.map(|(position, word)| (position, word.as_str())));
             break;
         }
         let takes_next = if let Some(body) = word.strip_prefix("--") {
@@ -102,8 +103,13 @@ pub(super) fn read(words: &[String]) -> Result<Line<'_>, Unreadable> {
         at = at.saturating_add(1);
         if let Some(letter) = takes_next {
             let Some(value) = words.get(at) else {
-                let option = at.checked_sub(1).and_then(|at| words.get(at)).map_or("", String::as_str);
-                return Err(Unreadable::missing(&format!("`{option}` needs a value behind it")));
+                let option = at
+                    .checked_sub(1)
+                    .and_then(|at| words.get(at))
+                    .map_or("", String::as_str);
+                return Err(Unreadable::missing(&format!(
+                    "`{option}` needs a value behind it"
+                )));
             };
             line.options.push(Given {
                 letter,
@@ -147,7 +153,9 @@ fn long<'w>(line: &mut Line<'w>, at: usize, body: &'w str) -> Result<Option<char
 
 fn find(name: &str) -> Result<(char, Arity), String> {
     let exact = OPTIONS.iter().find(|(long, _, _)| *long == name);
-    let mut candidates = OPTIONS.iter().filter(|(long, _, _)| !name.is_empty() && long.starts_with(name));
+    let mut candidates = OPTIONS
+        .iter()
+        .filter(|(long, _, _)| !name.is_empty() && long.starts_with(name));
     let found = match exact {
         Some(found) => found,
         None => match (candidates.next(), candidates.next()) {
@@ -163,9 +171,15 @@ fn find(name: &str) -> Result<(char, Arity), String> {
 
 fn cluster<'w>(line: &mut Line<'w>, at: usize, word: &'w str) -> Result<Option<char>, Unreadable> {
     for (start, letter) in word.char_indices().skip(1) {
-        let known = OPTIONS.iter().find(|(long, own, _)| *own == letter && *long != "csv");
+        let known = OPTIONS
+            .iter()
+            .find(|(long, own, _)| *own == letter && *long != "csv");
         let Some((_, letter, arity)) = known else {
-            return Err(Unreadable::at(at, word, &format!("`-{letter}` is not an option of psql")));
+            return Err(Unreadable::at(
+                at,
+                word,
+                &format!("`-{letter}` is not an option of psql"),
+            ));
         };
         let behind = start.saturating_add(letter.len_utf8());
         let rest = word.get(behind..).unwrap_or_default();
@@ -196,7 +210,10 @@ pub(super) fn nearest<'n>(word: &str, known: &[&'n str]) -> Option<&'n str> {
     let is_near = |name: &str| {
         let (a, b) = (word.as_bytes(), name.as_bytes());
         let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-        let (rest_a, rest_b) = (a.get(same..).unwrap_or_default(), b.get(same..).unwrap_or_default());
+        let (rest_a, rest_b) = (
+            a.get(same..).unwrap_or_default(),
+            b.get(same..).unwrap_or_default(),
+        );
         let without = |bytes: &[u8]| bytes.get(1..).map(<[u8]>::to_vec);
         without(rest_a).as_deref() == Some(rest_b)
             || without(rest_b).as_deref() == Some(rest_a)

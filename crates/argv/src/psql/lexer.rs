@@ -294,7 +294,9 @@ impl<'t> Lexer<'t> {
     fn dollars(&mut self) -> Result<String, Fault> {
         let rest = self.rest();
         let behind = rest.get(1..).unwrap_or_default();
-        let tag = behind.find(|c| !is_name_part(c) || c == '$').unwrap_or(behind.len());
+        let tag = behind
+            .find(|c| !is_name_part(c) || c == '$')
+            .unwrap_or(behind.len());
         let is_tag = behind.get(tag..).is_some_and(|rest| rest.starts_with('$'))
             && !behind.starts_with(|c: char| c.is_ascii_digit());
         if !is_tag {
@@ -347,7 +349,9 @@ impl<'t> Lexer<'t> {
             self.take_while(digit);
         }
         if self.peek().is_some_and(is_name_part) {
-            return Err(self.fault("stands right behind a number, which versions of PostgreSQL read differently"));
+            return Err(
+                self.fault("stands right behind a number, which versions of PostgreSQL read differently")
+            );
         }
         Ok(self.text.get(start..self.at).unwrap_or_default().to_owned())
     }
@@ -376,7 +380,9 @@ impl<'t> Lexer<'t> {
         while end > 1 {
             let run = rest.get(..end).unwrap_or_default();
             let shorter = run.get(..end.saturating_sub(1)).unwrap_or_default();
-            if !run.ends_with(['+', '-']) || shorter.contains(['~', '!', '@', '#', '^', '&', '|', '`', '?', '%']) {
+            if !run.ends_with(['+', '-'])
+                || shorter.contains(['~', '!', '@', '#', '^', '&', '|', '`', '?', '%'])
+            {
                 break;
             }
             end = end.saturating_sub(1);
@@ -445,14 +451,35 @@ mod tests {
     #[test]
     fn what_versions_or_settings_read_differently_is_a_fault() {
         for typed in [
-            "'a'\n'b'", "'a' --x\n'b'", "U&'x'", "u&\"x\"", "1from", "0x1F", "1_000", "$1", "'a", "\"a", "/* /* */",
-            "$x$ $", "\"\"", "a\u{200b}b", "\\! id", "{", "a\u{b}b",
+            "'a'\n'b'",
+            "'a' --x\n'b'",
+            "U&'x'",
+            "u&\"x\"",
+            "1from",
+            "0x1F",
+            "1_000",
+            "$1",
+            "'a",
+            "\"a",
+            "/* /* */",
+            "$x$ $",
+            "\"\"",
+            "a\u{200b}b",
+            "\\! id",
+            "{",
+            "a\u{b}b",
         ] {
             assert!(texts(typed, Mode::Server).is_err(), "{typed}");
         }
         let long = "a".repeat(64);
         assert!(texts(&long, Mode::Server).is_err());
-        for typed in ["select :x", "select :'x'", "select :\"x\"", "select :{?x}", "a[1:2]"] {
+        for typed in [
+            "select :x",
+            "select :'x'",
+            "select :\"x\"",
+            "select :{?x}",
+            "a[1:2]",
+        ] {
             assert!(texts(typed, Mode::Script).is_err(), "{typed}");
         }
         assert!(texts("a[1: 2]", Mode::Script).is_ok());

@@ -9,28 +9,79 @@ use crate::{Effect, FileUse, Hazard};
 
 /// Describes objects from the catalogs; behind `\d`, without `S`, `+` and `x`.
 const DESCRIBES: &[&str] = &[
-    "", "A", "Ac", "Af", "Ao", "Ap", "C", "D", "F", "Fd", "Fp", "Ft", "L", "O", "P", "Pi", "Pt", "Pin", "Ptn", "T", "X", "a",
-    "b", "c", "config", "d", "ddp", "e", "es", "et", "ew", "eu", "f", "fa", "fn", "fp", "ft", "fw", "g", "l", "n", "o", "p",
-    "rds", "rg", "Rp", "Rs", "u", "x", "y",
+    "", "A", "Ac", "Af", "Ao", "Ap", "C", "D", "F", "Fd", "Fp", "Ft", "L", "O", "P", "Pi", "Pt", "Pin",
+    "Ptn", "T", "X", "a", "b", "c", "config", "d", "ddp", "e", "es", "et", "ew", "eu", "f", "fa", "fn", "fp",
+    "ft", "fw", "g", "l", "n", "o", "p", "rds", "rg", "Rp", "Rs", "u", "x", "y",
 ];
 /// Asks the server about itself.
 const ASKS: &[&str] = &["l", "list", "lo_list", "sf", "sv", "z", "zS"];
 /// Changes how results look, or prints something.
 const LOCAL: &[&str] = &[
-    "?", "C", "H", "T", "a", "conninfo", "copyright", "echo", "errverbose", "f", "h", "help", "html", "p", "print", "q",
-    "qecho", "quit", "t", "timing", "warn", "x",
+    "?",
+    "C",
+    "H",
+    "T",
+    "a",
+    "conninfo",
+    "copyright",
+    "echo",
+    "errverbose",
+    "f",
+    "h",
+    "help",
+    "html",
+    "p",
+    "print",
+    "q",
+    "qecho",
+    "quit",
+    "t",
+    "timing",
+    "warn",
+    "x",
 ];
 /// Options of `\pset` and `-P`.
 const PSET: &[&str] = &[
-    "border", "columns", "csv_fieldsep", "display_false", "display_true", "expanded", "fieldsep", "fieldsep_zero", "footer",
-    "format", "linestyle", "null", "numericlocale", "pager", "pager_min_lines", "recordsep", "recordsep_zero", "tableattr",
-    "title", "tuples_only", "unicode_border_linestyle", "unicode_column_linestyle", "unicode_header_linestyle",
-    "vertical", "x", "xheader_width",
+    "border",
+    "columns",
+    "csv_fieldsep",
+    "display_false",
+    "display_true",
+    "expanded",
+    "fieldsep",
+    "fieldsep_zero",
+    "footer",
+    "format",
+    "linestyle",
+    "null",
+    "numericlocale",
+    "pager",
+    "pager_min_lines",
+    "recordsep",
+    "recordsep_zero",
+    "tableattr",
+    "title",
+    "tuples_only",
+    "unicode_border_linestyle",
+    "unicode_column_linestyle",
+    "unicode_header_linestyle",
+    "vertical",
+    "x",
+    "xheader_width",
 ];
 /// Variables of psql's that change nothing but what is shown, and whether it goes on after an error.
 const VARIABLES: &[&str] = &[
-    "COMP_KEYWORD_CASE", "ECHO", "ECHO_HIDDEN", "FETCH_COUNT", "HIDE_TABLEAM", "HIDE_TOAST_COMPRESSION", "ON_ERROR_STOP",
-    "QUIET", "SHOW_ALL_RESULTS", "SHOW_CONTEXT", "VERBOSITY",
+    "COMP_KEYWORD_CASE",
+    "ECHO",
+    "ECHO_HIDDEN",
+    "FETCH_COUNT",
+    "HIDE_TABLEAM",
+    "HIDE_TOAST_COMPRESSION",
+    "ON_ERROR_STOP",
+    "QUIET",
+    "SHOW_ALL_RESULTS",
+    "SHOW_CONTEXT",
+    "VERBOSITY",
 ];
 /// Commands that end a statement as a semicolon does.
 pub(super) const ENDS: &[&str] = &["g", "gx", "gdesc", "crosstabview"];
@@ -44,7 +95,9 @@ pub(super) struct Command<'t> {
 
 /// Takes the text behind a backslash apart.
 pub(super) fn split(text: &str) -> Command<'_> {
-    let end = text.find(|c: char| c.is_whitespace() || c == '\\').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_whitespace() || c == '\\')
+        .unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     Command { name, rest }
 }
@@ -67,13 +120,18 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
         return Ok(());
     }
     if rest.contains('\\') {
-        return Err(fault("has a backslash behind it; one command stands alone on its line, with plain words"));
+        return Err(fault(
+            "has a backslash behind it; one command stands alone on its line, with plain words",
+        ));
     }
-    if rest.chars().any(|c| c.is_control() && c != '\t') || rest.chars().any(crate::unreadable::is_deceptive) {
+    if rest.chars().any(|c| c.is_control() && c != '\t') || rest.chars().any(crate::unreadable::is_deceptive)
+    {
         return Err(fault("has characters behind it that hide what it says"));
     }
     let colon = |at: usize| {
-        let behind = rest.get(at.saturating_add(1)..).and_then(|rest| rest.chars().next());
+        let behind = rest
+            .get(at.saturating_add(1)..)
+            .and_then(|rest| rest.chars().next());
         behind.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '\'' | '"' | '{' | '$'))
     };
     if name != "copy" && rest.match_indices(':').any(|(at, _)| colon(at)) {
@@ -87,7 +145,10 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
             found.act(Act::new(Effect::Execute, verb.as_str()));
         }
         "i" | "include" | "ir" | "include_relative" => {
-            found.hazard(Hazard::ReadsFiles, format!("`{shown}` runs another file, which was not read"));
+            found.hazard(
+                Hazard::ReadsFiles,
+                format!("`{shown}` runs another file, which was not read"),
+            );
             found.act(Act::unknown(Effect::Execute, &verb));
         }
         "o" | "out" | "w" | "write" | "s" if words.is_empty() => local(found),
@@ -124,7 +185,11 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
             local(found);
         }
         "encoding" if words.is_empty() => local(found),
-        "c" | "connect" => return Err(fault("goes to another database or server; call psql again for that")),
+        "c" | "connect" => {
+            return Err(fault(
+                "goes to another database or server; call psql again for that",
+            ));
+        }
         "watch" => return Err(fault("repeats without an end; run the query again instead")),
         "password" | "prompt" => return Err(fault("asks a person something, and nobody is there")),
         "r" | "reset" => return Err(fault("throws away what stands before it, so that was not judged")),
@@ -136,12 +201,20 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
         name if LOCAL.contains(&name) => local(found),
         name if asks(name) => {
             if name.starts_with("deu") || name.starts_with("dRs") && name.contains('+') {
-                found.hazard(Hazard::RevealsCredentials, format!("`{shown}` may show passwords of other servers"));
+                found.hazard(
+                    Hazard::RevealsCredentials,
+                    format!("`{shown}` may show passwords of other servers"),
+                );
             }
             if name.starts_with("dconfig") {
-                let public = words.iter().all(|word| super::settings::is_public(word) && !word.contains(['*', '?', '[', '.', '|', '(']));
+                let public = words.iter().all(|word| {
+                    super::settings::is_public(word) && !word.contains(['*', '?', '[', '.', '|', '('])
+                });
                 if !public || words.is_empty() && name.contains('+') {
-                    found.hazard(Hazard::RevealsCredentials, "a setting may hold a password; name the settings");
+                    found.hazard(
+                        Hazard::RevealsCredentials,
+                        "a setting may hold a password; name the settings",
+                    );
                 }
             }
             found.act(Act::new(Effect::Read, verb.as_str()));
@@ -154,14 +227,19 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
 /// Whether a command only asks the server about its objects.
 fn asks(name: &str) -> bool {
     let bare = name.trim_end_matches(['+', 'x', 'S']);
-    let bare = if ["d", "l", "z", "sf", "sv", "lo_list", "list"].contains(&bare) || bare.len() > 1 { bare } else { name };
+    let bare = if ["d", "l", "z", "sf", "sv", "lo_list", "list"].contains(&bare) || bare.len() > 1 {
+        bare
+    } else {
+        name
+    };
     if ASKS.contains(&bare) {
         return true;
     }
     let full = name.trim_end_matches(['+', 'S']);
     [bare, full].iter().any(|name| {
         name.strip_prefix('d').is_some_and(|kinds| {
-            DESCRIBES.contains(&kinds) || (!kinds.is_empty() && kinds.chars().all(|kind| "Eimstv".contains(kind)))
+            DESCRIBES.contains(&kinds)
+                || (!kinds.is_empty() && kinds.chars().all(|kind| "Eimstv".contains(kind)))
         })
     })
 }
@@ -169,7 +247,10 @@ fn asks(name: &str) -> bool {
 /// A file or a program that gets what would be printed.
 pub(super) fn output(path: &str, shown: &str, found: &mut Found) {
     if path.starts_with('|') || path.starts_with("'|") || path.starts_with("\"|") {
-        found.hazard(Hazard::RunsLocalCode, format!("`{shown}` hands the result to a program"));
+        found.hazard(
+            Hazard::RunsLocalCode,
+            format!("`{shown}` hands the result to a program"),
+        );
         found.act(Act::new(Effect::Execute, "meta shell"));
         return;
     }
@@ -192,7 +273,9 @@ fn reads(path: &str, shown: &str, found: &mut Found) {
 fn copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result<(), Fault> {
     let fault = |problem: &str| Fault::new(line, "\\copy", problem);
     if ["$", "\"", "--", "/*"].iter().any(|odd| rest.contains(odd)) {
-        return Err(fault("has quotes or comments that psql and the server read differently; use `COPY … TO STDOUT`"));
+        return Err(fault(
+            "has quotes or comments that psql and the server read differently; use `COPY … TO STDOUT`",
+        ));
     }
     let tokens = lexer::tokens(rest, Mode::Server)?;
     if tokens.iter().any(|token| token.kind == Kind::Semicolon) {
@@ -203,9 +286,14 @@ fn copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result<(), Fa
     let [end, behind @ ..] = copied.end else {
         return Err(fault("does not say from or to what"));
     };
-    let is_stream = ["stdin", "pstdin", "stdout", "pstdout"].iter().any(|name| end.is(name));
+    let is_stream = ["stdin", "pstdin", "stdout", "pstdout"]
+        .iter()
+        .any(|name| end.is(name));
     if end.is("program") {
-        found.hazard(Hazard::RunsLocalCode, "`\\copy … program` runs a command of the shell");
+        found.hazard(
+            Hazard::RunsLocalCode,
+            "`\\copy … program` runs a command of the shell",
+        );
         found.act(Act::new(Effect::Execute, "meta copy").on("program", None));
     } else if is_stream && is_from {
         if from == From::Script {
@@ -216,7 +304,10 @@ fn copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result<(), Fa
         let path: String = if end.kind == Kind::Text {
             end.text.clone()
         } else {
-            std::iter::once(end).chain(behind).map(|token: &Token| token.text.as_str()).collect()
+            std::iter::once(end)
+                .chain(behind)
+                .map(|token: &Token| token.text.as_str())
+                .collect()
         };
         if is_from {
             reads(&path, "\\copy", found);
@@ -231,14 +322,19 @@ fn copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result<(), Fa
 /// What is wrong with an option of `\pset` or `-P`; a value may follow `=`.
 pub(super) fn pset(option: &str) -> Result<(), &'static str> {
     let name = option.split('=').next().unwrap_or_default();
-    if PSET.contains(&name) { Ok(()) } else { Err("is not an option of `\\pset` that is known here") }
+    if PSET.contains(&name) {
+        Ok(())
+    } else {
+        Err("is not an option of `\\pset` that is known here")
+    }
 }
 
 /// What is wrong with setting a variable of psql's; those in lower case are the user's own, and nothing here expands them.
 pub(super) fn variable(assignment: &str) -> Result<(), &'static str> {
     let name = assignment.split('=').next().unwrap_or_default();
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let is_own = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') && !name.chars().any(|c| c.is_ascii_uppercase());
+    let is_own = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && !name.chars().any(|c| c.is_ascii_uppercase());
     if is_name && (is_own || VARIABLES.contains(&name)) {
         Ok(())
     } else {

@@ -21,7 +21,8 @@ mod sql;
 mod tree;
 
 use crate::{
-    Effect, FileUse, Hazard, Invocation, Namespace, Operation, Resource, Scope, Surroundings, Tool, Unreadable,
+    Effect, FileUse, Hazard, Invocation, Namespace, Operation, Resource, Scope, Surroundings, Tool,
+    Unreadable,
 };
 use getopt::{Given, Line};
 use lexer::Fault;
@@ -96,7 +97,8 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
     for given in &line.options {
         match (given.letter, given.value) {
             ('c', Some(text)) => {
-                on_own_stack(|| script::argument(text, &mut found)).map_err(|fault| in_argument(given.word, text, fault))?;
+                on_own_stack(|| script::argument(text, &mut found))
+                    .map_err(|fault| in_argument(given.word, text, fault))?;
             }
             ('f', Some(path)) => file(path, given.word, around, &mut found)?,
             _ => {}
@@ -104,8 +106,10 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
     }
     if reads_stdin(&line) {
         if !around.contents.contains_key(STDIN) {
-            return Err(Unreadable::missing("without `-c` or `-f`, psql would ask a person what to do, and nobody is there")
-                .hint("give the SQL with `-c`, or a file of it with `-f`"));
+            return Err(Unreadable::missing(
+                "without `-c` or `-f`, psql would ask a person what to do, and nobody is there",
+            )
+            .hint("give the SQL with `-c`, or a file of it with `-f`"));
         }
         file(STDIN, 0, around, &mut found)?;
     }
@@ -126,7 +130,11 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
         database: target.database,
         ..Scope::default()
     };
-    let command = if found.acts.iter().all(|act| act.verb == "list") { "list" } else { "sql" };
+    let command = if found.acts.iter().all(|act| act.verb == "list") {
+        "list"
+    } else {
+        "sql"
+    };
     let mut invocation = Invocation {
         tool: Tool::Psql,
         command: command.to_owned(),
@@ -166,10 +174,18 @@ fn option(given: &Given<'_>, found: &mut Found) -> Result<(), Unreadable> {
             }
         }
         's' => {
-            return Err(Unreadable::at(given.word, "-s", "asks a person before each statement, and nobody is there"));
+            return Err(Unreadable::at(
+                given.word,
+                "-s",
+                "asks a person before each statement, and nobody is there",
+            ));
         }
         'S' => {
-            return Err(Unreadable::at(given.word, "-S", "ends a statement with its line, which would be read differently here"));
+            return Err(Unreadable::at(
+                given.word,
+                "-S",
+                "ends a statement with its line, which would be read differently here",
+            ));
         }
         '?' if !matches!(value, "" | "options" | "commands" | "variables") => {
             return fault("is no topic of psql's help");
@@ -209,7 +225,11 @@ fn file(path: &str, word: usize, around: &Surroundings, found: &mut Found) -> Re
     let shown = if path == STDIN { "standard input" } else { path };
     on_own_stack(|| script::script(text, found)).map_err(|fault| {
         let problem = fault.problem.split(':').next().unwrap_or_default();
-        Unreadable::at(word, shown, &format!("line {}: a word there {problem}", fault.line))
+        Unreadable::at(
+            word,
+            shown,
+            &format!("line {}: a word there {problem}", fault.line),
+        )
     })
 }
 
@@ -217,11 +237,14 @@ fn file(path: &str, word: usize, around: &Surroundings, found: &mut Found) -> Re
 fn on_own_stack(read: impl FnOnce() -> Result<(), Fault> + Send) -> Result<(), Fault> {
     const BYTES: usize = 64 << 20;
     std::thread::scope(|scope| {
-        let reader = std::thread::Builder::new().stack_size(BYTES).spawn_scoped(scope, read);
+        let reader = std::thread::Builder::new()
+            .stack_size(BYTES)
+            .spawn_scoped(scope, read);
         let ended = reader.map(std::thread::ScopedJoinHandle::join);
-        ended.ok().and_then(Result::ok).unwrap_or_else(|| {
-            Err(Fault::new(1, "", "cannot be read for want of memory; try again"))
-        })
+        ended
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_else(|| Err(Fault::new(1, "", "cannot be read for want of memory; try again")))
     })
 }
 

@@ -22,7 +22,11 @@ pub(super) fn argument(text: &str, found: &mut Found) -> Result<(), Fault> {
 /// What a script does. psql's commands stand between statements, or end one.
 pub(super) fn script(text: &str, found: &mut Found) -> Result<(), Fault> {
     if text.starts_with("PGDMP") {
-        return Err(Fault::new(1, "PGDMP", "begins an archive for pg_restore, no script"));
+        return Err(Fault::new(
+            1,
+            "PGDMP",
+            "begins an archive for pg_restore, no script",
+        ));
     }
     let tokens = lexer::tokens(text, Mode::Script)?;
     let mut statement: Vec<Token> = Vec::new();
@@ -37,7 +41,11 @@ pub(super) fn script(text: &str, found: &mut Found) -> Result<(), Fault> {
                 let ends = meta::ENDS.contains(&command.name) || command.name == "gexec";
                 if !ends && !statement.is_empty() {
                     let shown = format!("\\{}", command.name);
-                    return Err(Fault::new(token.line, shown, "stands inside of a statement; end that with a semicolon"));
+                    return Err(Fault::new(
+                        token.line,
+                        shown,
+                        "stands inside of a statement; end that with a semicolon",
+                    ));
                 }
                 meta::command(&token.text, token.line, From::Script, found)?;
                 sql::statement(&statement, From::Script, found)?;

@@ -34,7 +34,12 @@ const HARMLESS: &[&str] = &[
 const HARMLESS_PREFIXES: &[&str] = &["cpu_", "enable_", "geqo", "jit", "min_parallel_", "parallel_"];
 
 /// Values that may hold a password.
-const SECRET: &[&str] = &["primary_conninfo", "ssl_passphrase_command", "restore_command", "archive_command"];
+const SECRET: &[&str] = &[
+    "primary_conninfo",
+    "ssl_passphrase_command",
+    "restore_command",
+    "archive_command",
+];
 
 /// Whether changing this setting leaves what is judged as it is.
 pub(super) fn is_harmless(name: &str) -> bool {
@@ -54,8 +59,15 @@ mod tests {
     fn the_table_is_sorted_and_has_nothing_that_widens() {
         assert!(HARMLESS.is_sorted());
         for name in [
-            "default_transaction_read_only", "role", "search_path", "session_authorization", "row_security",
-            "session_replication_role", "standard_conforming_strings", "client_encoding", "local_preload_libraries",
+            "default_transaction_read_only",
+            "role",
+            "search_path",
+            "session_authorization",
+            "row_security",
+            "session_replication_role",
+            "standard_conforming_strings",
+            "client_encoding",
+            "local_preload_libraries",
         ] {
             assert!(!is_harmless(name), "{name}");
         }

@@ -136,12 +136,18 @@ pub(super) fn statement(tokens: &[Token], from: From, found: &mut Found) -> Resu
     }
     let rest = tokens.get(1..).unwrap_or_default();
     match first.text.as_str() {
-        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" => query(tokens, found),
+        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge" => {
+            query(tokens, found)
+        }
         "explain" => explain(rest, found),
         "show" => show(rest, found),
         "set" => set(rest, found),
         "reset" | "discard" => {
-            change_setting(&first.text, rest.first().and_then(Token::name).unwrap_or("all"), found);
+            change_setting(
+                &first.text,
+                rest.first().and_then(Token::name).unwrap_or("all"),
+                found,
+            );
             Ok(())
         }
         "begin" | "start" => {
@@ -178,7 +184,11 @@ pub(super) fn statement(tokens: &[Token], from: From, found: &mut Found) -> Resu
 }
 
 fn unknown(token: &Token) -> Fault {
-    Fault::new(token.line, &token.text, "does not begin a statement that is known here")
+    Fault::new(
+        token.line,
+        &token.text,
+        "does not begin a statement that is known here",
+    )
 }
 
 /// SELECT and its kin, and what changes rows.
@@ -188,7 +198,10 @@ fn query(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
     if read.only_reads {
         // The tree says that nothing is changed; then no word may stand there that changes something.
         let changes = ["insert", "update", "delete", "merge", "into"];
-        if let Some(word) = tokens.iter().find(|token| changes.iter().any(|word| token.is(word))) {
+        if let Some(word) = tokens
+            .iter()
+            .find(|token| changes.iter().any(|word| token.is(word)))
+        {
             return Err(Fault::new(
                 word.line,
                 &word.text,
@@ -197,7 +210,11 @@ fn query(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
         }
         let locks = |pair: &[Token]| matches!(pair, [a, b] if a.is("for") && ["share", "key", "no"].iter().any(|w| b.is(w)));
         if let Some([word, _]) = tokens.windows(2).find(|pair| locks(pair)) {
-            return Err(Fault::new(word.line, &word.text, "locks rows in a way that is not understood"));
+            return Err(Fault::new(
+                word.line,
+                &word.text,
+                "locks rows in a way that is not understood",
+            ));
         }
     }
     Ok(())
@@ -218,9 +235,15 @@ pub(super) fn suspects(tokens: &[Token], columned: &[String], found: &mut Found)
             continue;
         }
         let place = call.schema.map_or(Place::SearchPath, Place::Schema);
-        found.act(Act::new(Effect::Execute, "call").on("function", Some(call.name)).at(place));
+        found.act(
+            Act::new(Effect::Execute, "call")
+                .on("function", Some(call.name))
+                .at(place),
+        );
     }
-    let custom = tokens.windows(2).find(|pair| matches!(pair, [a, b] if a.is("operator") && b.is_sign("(")));
+    let custom = tokens
+        .windows(2)
+        .find(|pair| matches!(pair, [a, b] if a.is("operator") && b.is_sign("(")));
     if custom.is_some() {
         found.act(Act::new(Effect::Execute, "call").on("function", Some("operator".to_owned())));
     }
@@ -247,13 +270,19 @@ fn secrets(tokens: &[Token], found: &mut Found) {
         let named = token.name().filter(|name| CREDENTIALS.contains(name));
         // As in `'pg_authid'::regclass`, which names a table too.
         let quoted = (token.kind == Kind::Text).then(|| {
-            CREDENTIALS.iter().find(|name| token.text.to_ascii_lowercase().contains(*name)).copied()
+            CREDENTIALS
+                .iter()
+                .find(|name| token.text.to_ascii_lowercase().contains(*name))
+                .copied()
         });
         if let Some(name) = named.or(quoted.flatten()) {
             found.hazard(Hazard::RevealsCredentials, format!("`{name}` holds credentials"));
         }
         if token.is("password") {
-            found.hazard(Hazard::RevealsCredentials, "a password in a command can be seen by others");
+            found.hazard(
+                Hazard::RevealsCredentials,
+                "a password in a command can be seen by others",
+            );
         }
     }
 }
@@ -263,26 +292,37 @@ fn explain(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
     let mut runs = false;
     if let [bracket, options @ ..] = rest
         && bracket.is_sign("(")
-        && !options.first().is_some_and(|word| ["select", "with", "values", "table"].iter().any(|w| word.is(w)))
+        && !options
+            .first()
+            .is_some_and(|word| ["select", "with", "values", "table"].iter().any(|w| word.is(w)))
         && !options.first().is_some_and(|word| word.is_sign("("))
     {
         let end = closing(rest)?;
         let inside = rest.get(1..end).unwrap_or_default();
         for (at, option) in inside.iter().enumerate() {
-            let value = inside.get(at.saturating_add(1)).map_or("", |value| value.text.as_str());
+            let value = inside
+                .get(at.saturating_add(1))
+                .map_or("", |value| value.text.as_str());
             let is_off = ["off", "false", "0", "no"].contains(&value.to_ascii_lowercase().as_str());
-            runs |= option.name().is_some_and(|name| matches!(name, "analyze" | "analyse")) && !is_off;
+            runs |= option
+                .name()
+                .is_some_and(|name| matches!(name, "analyze" | "analyse"))
+                && !is_off;
         }
         rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
     } else {
         while let [word, behind @ ..] = rest
-            && ["analyze", "analyse", "verbose"].iter().any(|known| word.is(known))
+            && ["analyze", "analyse", "verbose"]
+                .iter()
+                .any(|known| word.is(known))
         {
             runs |= !word.is("verbose");
             rest = behind;
         }
     }
-    let explainable = ["select", "with", "values", "table", "insert", "update", "delete", "merge"];
+    let explainable = [
+        "select", "with", "values", "table", "insert", "update", "delete", "merge",
+    ];
     let Some(first) = rest.first() else {
         return Err(Fault::new(1, "explain", "says nothing that could be explained"));
     };
@@ -327,8 +367,14 @@ pub(super) fn closing(tokens: &[Token]) -> Result<usize, Fault> {
 }
 
 fn show(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
-    let words: Option<Vec<&str>> = tokens.iter().map(|token| token.name().or((token.text == ".").then_some("."))).collect();
-    let Some(name) = words.filter(|words| !words.is_empty()).map(|words| words.join("")) else {
+    let words: Option<Vec<&str>> = tokens
+        .iter()
+        .map(|token| token.name().or((token.text == ".").then_some(".")))
+        .collect();
+    let Some(name) = words
+        .filter(|words| !words.is_empty())
+        .map(|words| words.join(""))
+    else {
         let at = tokens.iter().find(|token| token.name().is_none());
         return Err(Fault::new(
             at.map_or(1, |token| token.line),
@@ -337,7 +383,10 @@ fn show(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
         ));
     };
     if !settings::is_public(&name) {
-        found.hazard(Hazard::RevealsCredentials, format!("`{name}` may hold a password"));
+        found.hazard(
+            Hazard::RevealsCredentials,
+            format!("`{name}` may hold a password"),
+        );
     }
     found.act(Act::new(Effect::Read, "show").on("setting", Some(name)));
     Ok(())
@@ -347,7 +396,9 @@ fn set(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
     let mut rest = tokens;
     if let [word, behind @ ..] = rest
         && (word.is("session") || word.is("local"))
-        && !behind.first().is_some_and(|next| ["=", "to"].contains(&next.text.as_str()))
+        && !behind
+            .first()
+            .is_some_and(|next| ["=", "to"].contains(&next.text.as_str()))
     {
         rest = behind;
     }
@@ -382,7 +433,11 @@ fn set(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
             // `set role x`, `set names x`, `set schema x`, `set a.b = c`.
             change_setting("set", &name.text.to_ascii_lowercase(), found);
             if settings::is_harmless(&name.text) {
-                return Err(Fault::new(name.line, &name.text, "is set in a way that is not understood"));
+                return Err(Fault::new(
+                    name.line,
+                    &name.text,
+                    "is set in a way that is not understood",
+                ));
             }
             Ok(())
         }
@@ -409,8 +464,19 @@ fn change_setting(verb: &str, name: &str, found: &mut Found) {
 /// The modes of a transaction. Only a person takes back that it is read-only.
 fn modes(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
     const KNOWN: &[&str] = &[
-        "work", "transaction", "isolation", "level", "serializable", "repeatable", "read", "committed", "uncommitted",
-        "only", "write", "not", "deferrable",
+        "work",
+        "transaction",
+        "isolation",
+        "level",
+        "serializable",
+        "repeatable",
+        "read",
+        "committed",
+        "uncommitted",
+        "only",
+        "write",
+        "not",
+        "deferrable",
     ];
     for token in tokens {
         if token.is("write") || token.is("snapshot") {
@@ -449,13 +515,25 @@ fn copy(tokens: &[Token], from: From, found: &mut Found) -> Result<(), Fault> {
         }
         [program, ..] if program.is("program") => {
             found.act(Act::new(Effect::Execute, "copy").on("program", None));
-            found.hazard(Hazard::RunsRemoteCode, "`COPY … PROGRAM` runs a program on the server");
+            found.hazard(
+                Hazard::RunsRemoteCode,
+                "`COPY … PROGRAM` runs a program on the server",
+            );
         }
         [file, ..] if file.kind == Kind::Text => {
             found.act(Act::new(Effect::Execute, "copy").on("server-file", None));
-            found.hazard(Hazard::RunsRemoteCode, "`COPY` reads or writes files of the server");
+            found.hazard(
+                Hazard::RunsRemoteCode,
+                "`COPY` reads or writes files of the server",
+            );
         }
-        _ => return Err(Fault::new(line, "copy", "does not say from or to what, in a way that is understood")),
+        _ => {
+            return Err(Fault::new(
+                line,
+                "copy",
+                "does not say from or to what, in a way that is understood",
+            ));
+        }
     }
     suspects(copied.end.get(1..).unwrap_or_default(), &[], found);
     secrets(tokens, found);
@@ -529,7 +607,11 @@ pub(super) fn copied<'t>(tokens: &'t [Token], found: &mut Found) -> Result<Copie
     };
     let name = names.pop();
     let place = place_of(names.pop(), name.as_deref());
-    let effect = if direction == Direction::To { Effect::Read } else { Effect::Write };
+    let effect = if direction == Direction::To {
+        Effect::Read
+    } else {
+        Effect::Write
+    };
     found.act(Act::new(effect, "copy").on("table", name).at(place));
     Ok(Copied { direction, end })
 }

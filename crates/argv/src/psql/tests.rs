@@ -23,7 +23,12 @@ fn read(line: &str) -> Result<Invocation, Unreadable> {
 
 fn is_plain_read(read: &Result<Invocation, Unreadable>) -> bool {
     read.as_ref().is_ok_and(|it| {
-        it.hazards.is_empty() && it.files.is_empty() && it.operations.iter().all(|operation| operation.effect <= Effect::Read)
+        it.hazards.is_empty()
+            && it.files.is_empty()
+            && it
+                .operations
+                .iter()
+                .all(|operation| operation.effect <= Effect::Read)
     })
 }
 
@@ -50,10 +55,20 @@ fn every_case_of_the_corpus_is_judged_as_it_says() {
         };
         count += 1;
         if verdict != expected {
-            wrong.push(format!("{line}\n   is {verdict}: {:?}", found.map(|it| (it.operations, it.hazards)).map_err(|it| it.problem)));
+            wrong.push(format!(
+                "{line}\n   is {verdict}: {:?}",
+                found
+                    .map(|it| (it.operations, it.hazards))
+                    .map_err(|it| it.problem)
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(count > 300, "only {count} cases");
 }
 
@@ -154,28 +169,63 @@ fn options_are_read_as_getopt_long_reads_them() {
         "-P frobnicate=x -c select~1",
         "-f",
     ]);
-    assert!(read("--comand select~1").unwrap_err().hint.unwrap().contains("--command"));
+    assert!(
+        read("--comand select~1")
+            .unwrap_err()
+            .hint
+            .unwrap()
+            .contains("--command")
+    );
     assert!(read("mydb").unwrap_err().problem.contains("would ask a person"));
 }
 
 #[test]
 fn values_that_look_like_options_or_verbs_are_values() {
-    reads(&["-c select~1 -d -c", "-F -c -c select~1", "-c select~1 -v x=delete", "-c select~1 -- -c"]);
-    assert_eq!(read("-d -c -c select~1").unwrap().operations[0].scope.database.as_deref(), Some("-c"));
+    reads(&[
+        "-c select~1 -d -c",
+        "-F -c -c select~1",
+        "-c select~1 -v x=delete",
+        "-c select~1 -- -c",
+    ]);
+    assert_eq!(
+        read("-d -c -c select~1").unwrap().operations[0]
+            .scope
+            .database
+            .as_deref(),
+        Some("-c")
+    );
     refused(&["-c -d", "-d -c select~1"]);
 }
 
 #[test]
 fn outputs_files_and_programs_are_hazards_even_beside_help() {
     use Hazard::{ReadsFiles, RunsLocalCode, WritesFiles};
-    for line in ["-o x -c select~1", "-ox -c select~1", "--output=x -c select~1", "-L x -c select~1", "--log-file x -c select~1"] {
+    for line in [
+        "-o x -c select~1",
+        "-ox -c select~1",
+        "--output=x -c select~1",
+        "-L x -c select~1",
+        "--log-file x -c select~1",
+    ] {
         hazards(line, &[WritesFiles]);
     }
-    for line in ["-o |id -c select~1", "--output=|id -c select~1", "-o |id --help", "-o |id -V", "-Ato|id -l"] {
+    for line in [
+        "-o |id -c select~1",
+        "--output=|id -c select~1",
+        "-o |id --help",
+        "-o |id -V",
+        "-Ato|id -l",
+    ] {
         hazards(line, &[RunsLocalCode]);
         assert!(!is_plain_read(&read(line)));
     }
-    for line in ["-f x.sql", "-fx.sql", "--file=x.sql", "--fil x.sql", "-c select~1 -f x.sql"] {
+    for line in [
+        "-f x.sql",
+        "-fx.sql",
+        "--file=x.sql",
+        "--fil x.sql",
+        "-c select~1 -f x.sql",
+    ] {
         hazards(line, &[ReadsFiles]);
         assert_eq!(read(line).unwrap().files[0].path, "x.sql", "{line}");
     }
@@ -260,40 +310,105 @@ fn operations_say_what_is_done_to_what_and_where() {
                     _ => String::new(),
                 };
                 let kind = it.resource.as_ref().map_or("", |resource| resource.kind.as_str());
-                format!("{} {} {kind} {schema}{}", it.effect, it.verb, it.name.as_deref().unwrap_or("-"))
+                format!(
+                    "{} {} {kind} {schema}{}",
+                    it.effect,
+                    it.verb,
+                    it.name.as_deref().unwrap_or("-")
+                )
             })
             .collect()
     };
     for (sql, expected) in [
-        ("select * from users, S.\"Orders\"", &["read select table ?.users", "read select table s.Orders"][..]),
-        ("select * from pg_class", &["read select table pg_catalog.pg_class"]),
+        (
+            "select * from users, S.\"Orders\"",
+            &["read select table ?.users", "read select table s.Orders"][..],
+        ),
+        (
+            "select * from pg_class",
+            &["read select table pg_catalog.pg_class"],
+        ),
         ("select * from db.s.t", &["read select table s.t"]),
-        ("with users as (select * from users) select * from users", &["read select table ?.users"]),
-        ("with a as (select 1) select * from a, (select * from b) as c", &["read select table ?.b"]),
-        ("select * from payroll, (with payroll as (select 1) select * from payroll) as x", &["read select table ?.payroll"]),
-        ("with a as (select * from b), b as (select 1) select * from a, b", &["read select table ?.b"]),
-        ("with recursive a as (select 1 union select * from a) select * from a", &["read select - -"]),
-        ("with a as (select 1) select * from public.a", &["read select table public.a"]),
-        ("insert into s.log select * from users", &["read select table ?.users", "write insert table s.log"]),
-        ("insert into log select * from log", &["read select table ?.log", "write insert table ?.log"]),
-        ("update t set a = (select max(x) from y) where b = 1", &["read select table ?.y", "write update table ?.t"]),
+        (
+            "with users as (select * from users) select * from users",
+            &["read select table ?.users"],
+        ),
+        (
+            "with a as (select 1) select * from a, (select * from b) as c",
+            &["read select table ?.b"],
+        ),
+        (
+            "select * from payroll, (with payroll as (select 1) select * from payroll) as x",
+            &["read select table ?.payroll"],
+        ),
+        (
+            "with a as (select * from b), b as (select 1) select * from a, b",
+            &["read select table ?.b"],
+        ),
+        (
+            "with recursive a as (select 1 union select * from a) select * from a",
+            &["read select - -"],
+        ),
+        (
+            "with a as (select 1) select * from public.a",
+            &["read select table public.a"],
+        ),
+        (
+            "insert into s.log select * from users",
+            &["read select table ?.users", "write insert table s.log"],
+        ),
+        (
+            "insert into log select * from log",
+            &["read select table ?.log", "write insert table ?.log"],
+        ),
+        (
+            "update t set a = (select max(x) from y) where b = 1",
+            &["read select table ?.y", "write update table ?.t"],
+        ),
         ("delete from t where a = 1", &["delete delete table ?.t"]),
-        ("merge into t using u on t.a = u.a when matched then delete", &["read select table ?.u", "write merge table ?.t"]),
-        ("select * into n from o", &["read select table ?.o", "write select into table ?.n"]),
-        ("with d as (delete from t where a = 1 returning *) select * from d", &["delete delete table ?.t"]),
+        (
+            "merge into t using u on t.a = u.a when matched then delete",
+            &["read select table ?.u", "write merge table ?.t"],
+        ),
+        (
+            "select * into n from o",
+            &["read select table ?.o", "write select into table ?.n"],
+        ),
+        (
+            "with d as (delete from t where a = 1 returning *) select * from d",
+            &["delete delete table ?.t"],
+        ),
         ("table s.t", &["read select table s.t"]),
-        ("select * from t where a in (select a from u)", &["read select table ?.t", "read select table ?.u"]),
+        (
+            "select * from t where a in (select a from u)",
+            &["read select table ?.t", "read select table ?.u"],
+        ),
         ("explain delete from t where a = 1", &["read explain table ?.t"]),
-        ("explain analyze select * from t", &["read explain analyze table ?.t"]),
-        ("create table s.n as select * from o", &["write create table table s.n", "read select table ?.o"]),
-        ("drop table a, s.b", &["delete drop table table ?.a", "delete drop table table s.b"]),
+        (
+            "explain analyze select * from t",
+            &["read explain analyze table ?.t"],
+        ),
+        (
+            "create table s.n as select * from o",
+            &["write create table table s.n", "read select table ?.o"],
+        ),
+        (
+            "drop table a, s.b",
+            &["delete drop table table ?.a", "delete drop table table s.b"],
+        ),
         ("truncate t", &["delete truncate table ?.t"]),
         ("create index on t (a)", &["write create index index ?.t"]),
         ("copy t to stdout", &["read copy table ?.t"]),
         ("copy s.t (a) from stdin", &["write copy table s.t"]),
-        ("select f(1) from t", &["read select table ?.t", "execute call function ?.f"]),
+        (
+            "select f(1) from t",
+            &["read select table ?.t", "execute call function ?.f"],
+        ),
         ("select s.f(1)", &["read select - -", "execute call function s.f"]),
-        ("set statement_timeout = 1", &["read set setting statement_timeout"]),
+        (
+            "set statement_timeout = 1",
+            &["read set setting statement_timeout"],
+        ),
         ("set role x", &["write set setting role"]),
         ("show work_mem", &["read show setting work_mem"]),
         ("vacuum t", &["write vacuum * ?.-"]),
@@ -305,7 +420,11 @@ fn operations_say_what_is_done_to_what_and_where() {
     let found = read("-h db2 -p 6000 -U me shop -c select~1").unwrap();
     let scope = &found.operations[0].scope;
     assert_eq!(
-        (scope.host.as_deref(), scope.user.as_deref(), scope.database.as_deref()),
+        (
+            scope.host.as_deref(),
+            scope.user.as_deref(),
+            scope.database.as_deref()
+        ),
         (Some("db2:6000"), Some("me"), Some("shop"))
     );
     assert_eq!(read("-l").unwrap().command, "list");
@@ -368,7 +487,11 @@ fn a_script_is_judged_by_its_content() {
         assert!(run_script(text).is_err(), "{text}: {:?}", run_script(text));
     }
     let fault = run_script("select 1;\nhunter2secret;").unwrap_err();
-    assert!(fault.problem.contains("line 2") && !fault.problem.contains("hunter2"), "{}", fault.problem);
+    assert!(
+        fault.problem.contains("line 2") && !fault.problem.contains("hunter2"),
+        "{}",
+        fault.problem
+    );
 }
 
 #[test]
@@ -380,7 +503,10 @@ fn the_scripts_of_a_command_line_are_named_with_their_places() {
     };
     assert_eq!(of("-f a.sql"), [script("a.sql", Some((1, 0)))]);
     assert_eq!(of("-qfa.sql"), [script("a.sql", Some((0, 3)))]);
-    assert_eq!(of("--file=a.sql -f -"), [script("a.sql", Some((0, 7))), script("-", Some((2, 0)))]);
+    assert_eq!(
+        of("--file=a.sql -f -"),
+        [script("a.sql", Some((0, 7))), script("-", Some((2, 0)))]
+    );
     assert_eq!(of("--fil=a.sql"), [script("a.sql", Some((0, 6)))]);
     assert_eq!(of("mydb"), [script("-", None)]);
     assert_eq!(of("-c select~1"), []);
@@ -392,8 +518,23 @@ fn reading_takes_no_more_than_linear_time() {
     let started = std::time::Instant::now();
     let long = |piece: &str| piece.repeat(200_000 / piece.len());
     for text in [
-        long("("), long("select "), long("$a$ "), long("/*"), long("'a' "), long("- "), long("case "), long("not "), long("a."),
-        long("$x"), long("\""), long("select 1;"), long("{"), long("a(b("), long("::"), long("union "), long("with a as ("),
+        long("("),
+        long("select "),
+        long("$a$ "),
+        long("/*"),
+        long("'a' "),
+        long("- "),
+        long("case "),
+        long("not "),
+        long("a."),
+        long("$x"),
+        long("\""),
+        long("select 1;"),
+        long("{"),
+        long("a(b("),
+        long("::"),
+        long("union "),
+        long("with a as ("),
         format!("select {}1", "(".repeat(16)),
         format!("select {}1{}", "(".repeat(16), ")".repeat(16)),
         format!("select * from {}a{}", "(".repeat(16), ")".repeat(16)),
@@ -426,13 +567,22 @@ fn reading_takes_no_more_than_linear_time() {
         format!("select 1 {}", "union select 1 ".repeat(3000)),
         format!("select {}1{}", "f(".repeat(15), ")".repeat(15)),
         format!("select {}1{}", "x in (select ".repeat(14), ")".repeat(14)),
-        format!("select * from {}a{}", "(select * from ".repeat(15), ") as b".repeat(15)),
+        format!(
+            "select * from {}a{}",
+            "(select * from ".repeat(15),
+            ") as b".repeat(15)
+        ),
         format!("{}select 1{}", "with a as (".repeat(14), ") select 1".repeat(14)),
     ] {
         let before = std::time::Instant::now();
         let verdict = parse(&["-c".to_owned(), text.clone()], &around());
         let took = before.elapsed();
-        assert!(took.as_millis() < 2_000, "{:.60}: {took:?}, {}", text, verdict.is_ok());
+        assert!(
+            took.as_millis() < 2_000,
+            "{:.60}: {took:?}, {}",
+            text,
+            verdict.is_ok()
+        );
     }
     assert!(started.elapsed().as_secs() < 20);
 }

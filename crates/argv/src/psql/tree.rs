@@ -7,7 +7,8 @@ use super::lexer::{Fault, Kind, Token, render};
 use super::sql::{Act, Found, Place, place_of};
 use crate::{Effect, Hazard};
 use sqlparser::ast::{
-    FromTable, ObjectName, Query, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Visit, Visitor,
+    FromTable, ObjectName, Query, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Visit,
+    Visitor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -23,8 +24,26 @@ const MOST_DEEP: usize = 48;
 const MOST_OPERATORS: usize = 500;
 /// Operators that are words.
 const CHAINS: &[&str] = &[
-    "and", "at", "between", "collate", "except", "ilike", "in", "intersect", "interval", "is", "isnull", "like", "not",
-    "notnull", "operator", "or", "over", "overlaps", "similar", "union",
+    "and",
+    "at",
+    "between",
+    "collate",
+    "except",
+    "ilike",
+    "in",
+    "intersect",
+    "interval",
+    "is",
+    "isnull",
+    "like",
+    "not",
+    "notnull",
+    "operator",
+    "or",
+    "over",
+    "overlaps",
+    "similar",
+    "union",
 ];
 
 /// What is known of a statement beside what it was found to do.
@@ -41,8 +60,16 @@ pub(super) fn query(tokens: &[Token], found: &mut Found) -> Result<Read, Fault> 
     let statement = match tokens {
         [table, rest @ ..] if table.is("table") => {
             // Short for a whole query, which the parser only knows inside of another.
-            let sign = |kind, text: &str| Token { kind, text: text.to_owned(), line: table.line };
-            let mut long = vec![sign(Kind::Word, "select"), sign(Kind::Sign, "*"), sign(Kind::Word, "from")];
+            let sign = |kind, text: &str| Token {
+                kind,
+                text: text.to_owned(),
+                line: table.line,
+            };
+            let mut long = vec![
+                sign(Kind::Word, "select"),
+                sign(Kind::Sign, "*"),
+                sign(Kind::Word, "from"),
+            ];
             long.extend_from_slice(rest);
             parse(&long)?
         }
@@ -57,7 +84,11 @@ pub(super) fn query(tokens: &[Token], found: &mut Found) -> Result<Read, Fault> 
     };
     let mut walk = Walk::default();
     match &statement {
-        Statement::Query(_) | Statement::Insert(_) | Statement::Update { .. } | Statement::Delete(_) | Statement::Merge { .. } => {}
+        Statement::Query(_)
+        | Statement::Insert(_)
+        | Statement::Update { .. }
+        | Statement::Delete(_)
+        | Statement::Merge { .. } => {}
         _ => return Err(not_understood(tokens)),
     }
     if statement.visit(&mut walk).is_break() {
@@ -89,23 +120,57 @@ pub(super) fn query(tokens: &[Token], found: &mut Found) -> Result<Read, Fault> 
 /// CREATE, ALTER, DROP, TRUNCATE. Returns the names of the targets, which may have columns behind them.
 pub(super) fn definition(tokens: &[Token], found: &mut Found) -> Result<Vec<String>, Fault> {
     const MODIFIERS: &[&str] = &[
-        "or", "replace", "temp", "temporary", "unlogged", "global", "local", "unique", "recursive", "materialized",
+        "or",
+        "replace",
+        "temp",
+        "temporary",
+        "unlogged",
+        "global",
+        "local",
+        "unique",
+        "recursive",
+        "materialized",
     ];
     /// Objects that are code, or decide what code runs.
     const CODE: &[&str] = &[
-        "function", "procedure", "routine", "trigger", "event", "rule", "extension", "language", "cast", "operator",
-        "aggregate", "system", "server", "foreign", "transform", "access", "subscription",
+        "function",
+        "procedure",
+        "routine",
+        "trigger",
+        "event",
+        "rule",
+        "extension",
+        "language",
+        "cast",
+        "operator",
+        "aggregate",
+        "system",
+        "server",
+        "foreign",
+        "transform",
+        "access",
+        "subscription",
     ];
     let words = || tokens.iter().filter_map(Token::name);
     let first = words().next().unwrap_or_default();
-    let object = words().skip(1).find(|word| !MODIFIERS.contains(word)).unwrap_or_default();
-    let verb = if first == "truncate" { first.to_owned() } else { format!("{first} {object}") };
+    let object = words()
+        .skip(1)
+        .find(|word| !MODIFIERS.contains(word))
+        .unwrap_or_default();
+    let verb = if first == "truncate" {
+        first.to_owned()
+    } else {
+        format!("{first} {object}")
+    };
     let effect = match first {
         "drop" | "truncate" => Effect::Delete,
         _ => Effect::Write,
     };
     if first != "drop" && CODE.contains(&object) {
-        found.hazard(Hazard::RunsRemoteCode, format!("`{verb}` makes the server run other code"));
+        found.hazard(
+            Hazard::RunsRemoteCode,
+            format!("`{verb}` makes the server run other code"),
+        );
     }
     let statement = parse(tokens)?;
     let mut walk = Walk::default();
@@ -121,7 +186,9 @@ pub(super) fn definition(tokens: &[Token], found: &mut Found) -> Result<Vec<Stri
             found.hazard(Hazard::Unbounded, "`truncate` removes every row");
             ("table", table_names.iter().map(|target| &target.name).collect())
         }
-        Statement::Drop { names, object_type, .. } => (kind_of(&object_type.to_string()), names.iter().collect()),
+        Statement::Drop {
+            names, object_type, ..
+        } => (kind_of(&object_type.to_string()), names.iter().collect()),
         _ => ("*", Vec::new()),
     };
     if targets.is_empty() {
@@ -129,9 +196,17 @@ pub(super) fn definition(tokens: &[Token], found: &mut Found) -> Result<Vec<Stri
     }
     let targets: Vec<(Place, String)> = targets.into_iter().filter_map(named).collect();
     for (place, name) in &targets {
-        found.act(Act::new(effect, verb.as_str()).on(kind, Some(name.clone())).at(place.clone()));
+        found.act(
+            Act::new(effect, verb.as_str())
+                .on(kind, Some(name.clone()))
+                .at(place.clone()),
+        );
     }
-    for (place, name) in walk.tables_read().into_iter().filter(|read| !targets.contains(read)) {
+    for (place, name) in walk
+        .tables_read()
+        .into_iter()
+        .filter(|read| !targets.contains(read))
+    {
         found.act(Act::new(Effect::Read, "select").on("table", Some(name)).at(place));
     }
     for change in walk.changes {
@@ -141,9 +216,14 @@ pub(super) fn definition(tokens: &[Token], found: &mut Found) -> Result<Vec<Stri
 }
 
 fn kind_of(object: &str) -> &'static str {
-    const KINDS: [&str; 8] = ["table", "view", "index", "schema", "database", "sequence", "role", "type"];
+    const KINDS: [&str; 8] = [
+        "table", "view", "index", "schema", "database", "sequence", "role", "type",
+    ];
     let object = object.to_ascii_lowercase();
-    KINDS.into_iter().find(|kind| object.ends_with(kind)).unwrap_or("*")
+    KINDS
+        .into_iter()
+        .find(|kind| object.ends_with(kind))
+        .unwrap_or("*")
 }
 
 fn not_understood(tokens: &[Token]) -> Fault {
@@ -159,7 +239,8 @@ fn parse(tokens: &[Token]) -> Result<Statement, Fault> {
     let line = tokens.first().map_or(1, |token| token.line);
     let first = tokens.first().map_or("", |token| token.text.as_str());
     if tokens.len() > MOST_TOKENS {
-        let problem = format!("begins a statement of more than {MOST_TOKENS} words and signs, which is not read");
+        let problem =
+            format!("begins a statement of more than {MOST_TOKENS} words and signs, which is not read");
         return Err(Fault::new(line, first, problem));
     }
     let links = |token: &&Token| match token.kind {
@@ -168,7 +249,8 @@ fn parse(tokens: &[Token]) -> Result<Statement, Fault> {
         _ => false,
     };
     if tokens.iter().filter(links).count() > MOST_OPERATORS {
-        let problem = format!("begins a statement of more than {MOST_OPERATORS} operators, which is not read");
+        let problem =
+            format!("begins a statement of more than {MOST_OPERATORS} operators, which is not read");
         return Err(Fault::new(line, first, problem));
     }
     let mut depth = 0_usize;
@@ -188,7 +270,10 @@ fn parse(tokens: &[Token]) -> Result<Statement, Fault> {
         .with_recursion_limit(MOST_DEEP)
         .try_with_sql(&render(tokens))
         .and_then(|mut parser| parser.parse_statements());
-    match parsed.as_mut().map(|statements| (statements.pop(), statements.is_empty())) {
+    match parsed
+        .as_mut()
+        .map(|statements| (statements.pop(), statements.is_empty()))
+    {
         Ok((Some(statement), true)) => Ok(statement),
         Ok(_) => Err(not_understood(tokens)),
         Err(error) => {
@@ -196,14 +281,22 @@ fn parse(tokens: &[Token]) -> Result<Statement, Fault> {
             let text = error.to_string();
             let expected = text.split(" at Line").next().unwrap_or_default();
             let expected = expected.strip_prefix("sql parser error: ").unwrap_or(expected);
-            Err(Fault::new(line, first, format!("begins a statement that is not understood: {expected}")))
+            Err(Fault::new(
+                line,
+                first,
+                format!("begins a statement that is not understood: {expected}"),
+            ))
         }
     }
 }
 
 /// Schema and name; `None` for what is no name at all.
 fn named(name: &ObjectName) -> Option<(Place, String)> {
-    let mut parts = name.0.iter().rev().map(|part| part.as_ident().map(|ident| ident.value.clone()));
+    let mut parts = name
+        .0
+        .iter()
+        .rev()
+        .map(|part| part.as_ident().map(|ident| ident.value.clone()));
     let last = parts.next()??;
     let schema = parts.next().flatten();
     Some((place_of(schema, Some(&last)), last))
@@ -234,7 +327,10 @@ impl Walk {
     /// The tables that are read, without those that are only changed, and without functions in FROM.
     fn tables_read(&self) -> Vec<(Place, String)> {
         let mut left = self.relations.clone();
-        let targets = self.changes.iter().filter_map(|act| Some((act.place.clone(), act.name.clone()?)));
+        let targets = self
+            .changes
+            .iter()
+            .filter_map(|act| Some((act.place.clone(), act.name.clone()?)));
         for known in targets.chain(self.functions.iter().cloned()) {
             if let Some(at) = left.iter().position(|relation| *relation == known) {
                 left.remove(at);
@@ -252,7 +348,11 @@ impl Walk {
 
     fn is_expression(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| {
-            let seen = if scope.recursive { scope.names.len() } else { scope.visible };
+            let seen = if scope.recursive {
+                scope.names.len()
+            } else {
+                scope.visible
+            };
             scope.names.iter().take(seen).any(|known| known == name)
         })
     }
@@ -279,13 +379,18 @@ impl Visitor for Walk {
                     TableObject::TableName(name) => named(name),
                     TableObject::TableFunction(_) => None,
                 };
-                let verb = if insert.on.is_some() { "insert on conflict" } else { "insert" };
+                let verb = if insert.on.is_some() {
+                    "insert on conflict"
+                } else {
+                    "insert"
+                };
                 self.change(Effect::Write, verb, target);
             }
             Statement::Update { table, selection, .. } => {
                 self.change(Effect::Write, "update", of_joined(table));
                 if selection.is_none() {
-                    self.unbounded.push("`update` without WHERE changes every row".to_owned());
+                    self.unbounded
+                        .push("`update` without WHERE changes every row".to_owned());
                 }
             }
             Statement::Delete(delete) => {
@@ -294,7 +399,8 @@ impl Visitor for Walk {
                     self.change(Effect::Delete, "delete", of_joined(table));
                 }
                 if delete.selection.is_none() {
-                    self.unbounded.push("`delete` without WHERE removes every row".to_owned());
+                    self.unbounded
+                        .push("`delete` without WHERE removes every row".to_owned());
                 }
             }
             Statement::Merge { table, .. } => self.change(Effect::Write, "merge", of_factor(table)),
@@ -350,7 +456,9 @@ impl Visitor for Walk {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         match factor {
-            TableFactor::Table { name, args: Some(_), .. } => self.functions.extend(named(name)),
+            TableFactor::Table {
+                name, args: Some(_), ..
+            } => self.functions.extend(named(name)),
             TableFactor::Table { .. }
             | TableFactor::Derived { .. }
             | TableFactor::Function { .. }
