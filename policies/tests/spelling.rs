@@ -75,7 +75,7 @@ fn neutral(tool: Tool) -> &'static [&'static str] {
             "--no-cli-auto-prompt",
         ],
         // gh has no option that every command has.
-        Tool::Gh => &[],
+        Tool::Gh | Tool::Psql | Tool::Described(_) => &[],
     }
 }
 
@@ -185,7 +185,7 @@ proptest! {
         let spellings: &[&[&str]] = match tool {
             Tool::Kubectl => &[&["--namespace", "prod"], &["--namespace=prod"], &["-n", "prod"], &["-nprod"], &["-n=prod"]],
             Tool::Aws => &[&["--region", "eu-west-1"], &["--region=eu-west-1"], &["--regio", "eu-west-1"], &["--regio=eu-west-1"]],
-            Tool::Gh => &[&["--repo", "o/r"], &["--repo=o/r"], &["-R", "o/r"], &["-Ro/r"], &["-R=o/r"]],
+            Tool::Gh | Tool::Psql | Tool::Described(_) => &[&["--repo", "o/r"], &["--repo=o/r"], &["-R", "o/r"], &["-Ro/r"], &["-R=o/r"]],
         };
         let places = places(&words);
         // gh knows `-R` behind its command's words only.

@@ -13,7 +13,8 @@ fn run(tool: Tool, rounds: usize) -> Report {
         rounds,
         time: Duration::from_secs(120),
     };
-    let report = differential::run(differential::subject(tool).as_mut(), seed, limits);
+    let mut subject = differential::subject(tool).expect("the tool is compared");
+    let report = differential::run(subject.as_mut(), seed, limits);
     let findings = serde_json::to_string_pretty(&report.findings).expect("findings are JSON");
     assert!(report.findings.is_empty(), "{tool}, seed {seed}: {findings}");
     // All of it says something only if the tool worked: it did much of what it was told, changes too.
@@ -45,7 +46,7 @@ fn gh_does_what_was_understood() {
 #[test]
 fn a_wrong_reading_is_found() {
     use acceptance::differential::Verdict;
-    let mut subject = differential::subject(Tool::Kubectl);
+    let mut subject = differential::subject(Tool::Kubectl).expect("kubectl is compared");
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let judged = |subject: &mut dyn differential::Subject, told: &str, done: &str| {
         differential::compare_readings(subject, &words(told), &words(done))

@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     eprintln!("differential: --seed {}", asked.seed);
     let mut reports = Vec::new();
     for tool in asked.tools {
-        let mut subject = differential::subject(tool);
+        let Some(mut subject) = differential::subject(tool) else {
+            eprintln!("{USAGE}");
+            return ExitCode::from(64);
+        };
         let report = differential::run(subject.as_mut(), asked.seed, asked.limits);
         if !asked.json {
             print(&report);
@@ -60,7 +63,7 @@ fn asked(mut words: impl Iterator<Item = String>) -> Option<Asked> {
         .map_or(0, |since| since.as_secs());
     let (mut rounds, mut time) = (None, None);
     let mut asked = Asked {
-        tools: Tool::ALL.to_vec(),
+        tools: differential::TOOLS.to_vec(),
         limits: Limits {
             rounds: 300,
             time: Duration::MAX,

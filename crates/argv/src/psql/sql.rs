@@ -502,7 +502,7 @@ fn copy(tokens: &[Token], from: From, found: &mut Found) -> Result<(), Fault> {
     };
     let line = tokens.first().map_or(1, |token| token.line);
     match copied.end {
-        [end, ..] if to && end.is("stdout") || to && end.is("stdin") => {}
+        [end, ..] if to && (end.is("stdout") || end.is("stdin")) => {}
         [end, ..] if !to && (end.is("stdin") || end.is("stdout")) => {
             if from == From::Script {
                 return Err(Fault::new(
