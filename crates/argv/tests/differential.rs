@@ -1,6 +1,8 @@
 //! What `tests/src/differential` found: lines whose meaning was read wrongly, or not at all, one line per case. What the tools do
 //! with them was observed on the wire.
 
+#![allow(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
 use argv::{Invocation, Namespace, Surroundings, Tool, Unreadable, parse};
 
 /// Reads a line; words are split at spaces, and `~` stands for a space inside a word.
