@@ -200,3 +200,61 @@ fn faults_are_said_all_at_once_with_their_places() {
         assert!(said.contains(expected), "{expected}\nis not in\n{said}");
     }
 }
+
+/// Over every recorded line: nothing harmful is allowed at any level below L4, and what is allowed sent, on the wire,
+/// nothing but what an entry names.
+#[test]
+fn over_the_corpora_an_entry_allows_every_spelling_of_itself_and_nothing_else() {
+    let levels = [Level::L1, Level::L2, Level::L3].map(|level| (level, original(level, None)));
+    let mut allowed = 0;
+    let mut spellings_of_get_pods = 0;
+    for tool in ["kubectl", "aws", "gh"] {
+        let path = format!("{}/../tests/corpora/wire_{tool}.json", env!("CARGO_MANIFEST_DIR"));
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for case in &cases {
+            let words: Vec<String> = serde_json::from_value(case["argv"].clone()).unwrap();
+            let line = shlex::try_join(words.iter().map(String::as_str)).unwrap();
+            let surroundings_matter = case["env"].as_object().is_some_and(|env| !env.is_empty());
+            for (level, governance) in &levels {
+                let (decision, _) = decide(governance, &line, &Manifests::new());
+                if decision != "ALLOWED" || surroundings_matter {
+                    continue;
+                }
+                assert_ne!(case["class"], "harmful", "{level}: {line}");
+                allowed += 1;
+                for request in case["truth"]["requests"].as_array().unwrap() {
+                    assert!(is_named(tool, request), "{level}: {line}: {request}");
+                }
+                let one_list = case["truth"]["requests"].as_array().is_some_and(|requests| {
+                    requests.len() == 1 && requests[0]["verb"] == "list" && requests[0]["resource"] == "pods"
+                });
+                spellings_of_get_pods += usize::from(tool == "kubectl" && one_list);
+            }
+        }
+    }
+    assert!(allowed > 150, "{allowed}");
+    assert!(spellings_of_get_pods > 10, "{spellings_of_get_pods}");
+}
+
+/// Whether the entries of the fixtures name what a request asks for.
+fn is_named(tool: &str, request: &serde_json::Value) -> bool {
+    let text = |key: &str| request[key].as_str().unwrap_or_default();
+    match tool {
+        "kubectl" => {
+            let reads = matches!(text("verb"), "get" | "list" | "watch");
+            let named = [
+                "pods", "deployments", "services", "nodes", "events", "replicasets", "statefulsets", "daemonsets",
+            ];
+            reads && (named.contains(&text("resource")) || text("resource").is_empty())
+                || text("verb") == "create" && text("resource").ends_with("reviews")
+        }
+        "aws" => match (text("service"), text("op")) {
+            ("ec2", op) => op.starts_with("Describe"),
+            ("rds", op) => op.starts_with("Describe") || op.starts_with("List"),
+            ("sts", op) => op == "GetCallerIdentity",
+            _ => false,
+        },
+        _ => text("graphql") == "query" || text("method") == "GET",
+    }
+}
