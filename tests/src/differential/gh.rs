@@ -114,7 +114,7 @@ fn command(line: &str) -> (String, Vec<Flag>, Vec<String>) {
 
 fn files(socket: &str) -> Vec<(&'static str, String)> {
     vec![
-        ("home/.config/gh/config.yml", format!("http_unix_socket: {socket}\n")),
+        ("home/.config/gh/config.yml", format!("version: \"1\"\nhttp_unix_socket: {socket}\n")),
         ("cwd/.git/HEAD", "ref: refs/heads/feature\n".to_owned()),
         ("cwd/.git/config", "[core]\n\trepositoryformatversion = 0\n\tbare = false\n[remote \"origin\"]\n\turl = https://github.com/octo/app.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n".to_owned()),
         ("cwd/.git/objects/info/nothing", String::new()),

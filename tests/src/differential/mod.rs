@@ -218,20 +218,14 @@ fn keep(subject: &mut dyn Subject, words: &[String], verdict: &Verdict, report: 
     let (Verdict::Danger(what) | Verdict::Needless(what)) = verdict else {
         return;
     };
-    let kind = kind_of(what);
-    let alike = report
-        .findings
-        .iter_mut()
-        .filter(|found| kind_of(&found.what) == kind);
-    let mut count = 0;
-    for finding in alike {
-        finding.alike += 1;
-        count += 1;
-    }
-    if count >= MOST_ALIKE {
+    if count(report, what) >= MOST_ALIKE {
         return;
     }
     let (short, what) = shrink(subject, words, verdict);
+    // What is left may be what was found before.
+    if count(report, &what) >= MOST_ALIKE {
+        return;
+    }
     report.findings.push(Finding {
         class: if matches!(verdict, Verdict::Danger(_)) {
             "danger"
@@ -243,6 +237,21 @@ fn keep(subject: &mut dyn Subject, words: &[String], verdict: &Verdict, report: 
         original: shown(subject.tool(), words),
         alike: 1,
     });
+}
+
+/// How many findings of this kind there are; they are one more now.
+fn count(report: &mut Report, what: &str) -> usize {
+    let kind = kind_of(what);
+    let mut alike = 0;
+    for finding in report
+        .findings
+        .iter_mut()
+        .filter(|found| kind_of(&found.what) == kind)
+    {
+        finding.alike += 1;
+        alike += 1;
+    }
+    alike
 }
 
 /// What findings have in common: what is said before the first colon.

@@ -130,6 +130,7 @@ impl Sandbox {
                 let is_cache = [
                     "/.kube/cache",
                     "/.kube/http-cache",
+                    "/.aws/cli/cache",
                     "/.cache/",
                     "/.git/",
                     "/.local/state",
