@@ -1,7 +1,10 @@
 //! What `tests/src/differential` found: lines whose meaning was read wrongly, or not at all, one line per case. What the tools do
 //! with them was observed on the wire.
 
-#![allow(clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::panic,
+    reason = "helpers of tests fail by panicking, outside the test functions that clippy exempts"
+)]
 
 use argv::{Invocation, Namespace, Surroundings, Tool, Unreadable, parse};
 
