@@ -116,3 +116,9 @@ fn cluster_info_looks_where_the_option_says_and_at_no_argument() {
 fn describing_an_account_looks_at_the_secrets_of_its_namespace() {
     is!("kubectl describe sa/x -n team" => "read describe serviceaccounts x @team", "read describe secrets @team");
 }
+
+#[test]
+fn completing_the_namespace_looks_at_the_namespaces() {
+    is!("kubectl __complete --namespace=get" => "read __complete", "read __complete namespaces");
+    is!("kubectl __complete get po --namespace=get" => "read __complete pods", "read __complete namespaces");
+}

@@ -44,6 +44,14 @@ pub(super) fn read(words: &[Word<'_>], around: &Surroundings) -> Result<Invocati
         Some(of) => reading.operate(Effect::Read, "__complete", &Target::every(of), None),
         None => reading.plain(Effect::Read),
     }
+    if ["-n", "--n"]
+        .iter()
+        .any(|option| to_complete.text.starts_with(option))
+    {
+        // The option's value is completed then: it is looked for among the namespaces.
+        let namespaces = Target::every(Type::built_in("namespaces"));
+        reading.operate(Effect::Read, "__complete", &namespaces, None);
+    }
     Ok(reading.finish())
 }
 
