@@ -310,7 +310,11 @@ fn names(operation: &Operation, sent: &Sent) -> Result<(), String> {
         }
     }
     let there = sent.fact("repo");
-    let repo = operation.scope.repo.as_deref().unwrap_or("octo/app");
+    // A name without an owner is one's own.
+    let repo = match operation.scope.repo.as_deref() {
+        Some(repo) if !repo.contains('/') => format!("octo/{repo}"),
+        repo => repo.unwrap_or("octo/app").to_owned(),
+    };
     let is_checked = operation.scope.repo.is_some() || sent.changes;
     if is_checked && !there.is_empty() && !repo.eq_ignore_ascii_case(there) {
         return Err(format!("names the repository {repo}"));
