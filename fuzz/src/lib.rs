@@ -30,6 +30,60 @@ static L2: LazyLock<Governance> = LazyLock::new(|| {
     Governance::load(Level::L2, None, &texts).expect("the shipped files load")
 });
 
+/// psql is only for the track of databases.
+static TRACK_A: LazyLock<Governance> = LazyLock::new(|| {
+    let texts = Texts(&[
+        (
+            "governance-L1.yaml",
+            include_str!("../../governance/governance-L1.yaml"),
+        ),
+        (
+            "governance-L2.yaml",
+            include_str!("../../governance/governance-L2.yaml"),
+        ),
+        (
+            "governance-L3.yaml",
+            include_str!("../../governance/governance-L3.yaml"),
+        ),
+        (
+            "governance-L4-track-a.yaml",
+            include_str!("../../governance/governance-L4-track-a.yaml"),
+        ),
+    ]);
+    let track = "track-a".parse().expect("a track's name");
+    Governance::load(Level::L4, Some(&track), &texts).expect("the shipped files load")
+});
+
+/// SQL given with `-c` and as a file: no input may panic, and nothing that a comment, a semicolon or an unknown statement is added
+/// to becomes allowed by that.
+pub fn sql(text: &str) {
+    let judge = |text: &str, is_script: bool| {
+        let mut around = Surroundings::default();
+        around.contents.insert("x".to_owned(), text.to_owned());
+        let words: [OsString; 2] = if is_script {
+            ["-f".into(), "x".into()]
+        } else {
+            ["-c".into(), text.into()]
+        };
+        match argv::parse(Tool::Psql, &words, &around) {
+            Err(_) => Found::Unreadable,
+            Ok(invocation) => match TRACK_A.evaluate(&invocation) {
+                Verdict::Allow(_) => Found::Allowed,
+                Verdict::Escalate(_) | Verdict::Deny(_) => Found::Refused,
+            },
+        }
+    };
+    for is_script in [false, true] {
+        let found = judge(text, is_script);
+        let ended = format!("{text}\n;\ndelete from fuzzed;");
+        assert_ne!(judge(&ended, is_script), Found::Allowed, "a delete behind {text:?} is allowed");
+        if found == Found::Refused && !text.starts_with('\\') {
+            let commented = format!("/* */ {text}");
+            assert_ne!(judge(&commented, is_script), Found::Allowed, "a comment before {text:?} made it allowed");
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Unreadable,
@@ -42,7 +96,7 @@ enum Found {
 fn verdict(tool: Tool, words: &[OsString]) -> Found {
     match argv::parse(tool, words, &Surroundings::default()) {
         Err(_) => Found::Unreadable,
-        Ok(invocation) => match L2.evaluate(&invocation) {
+        Ok(invocation) => match (if tool == Tool::Psql { &*TRACK_A } else { &*L2 }).evaluate(&invocation) {
             Verdict::Allow(_) if invocation.operations.iter().all(|it| it.effect == Effect::Local) => {
                 Found::Help
             }
