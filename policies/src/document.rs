@@ -1,6 +1,8 @@
 //! Reads YAML with positions: typed access that collects faults instead of stopping at the first.
 
+use crate::described::Shelf;
 use crate::faults::{Fault, suggestion};
+use argv::Tool;
 use marked_yaml::types::MarkedMappingNode;
 use marked_yaml::{LoadError, LoaderOptions, Marker, Node, Span, parse_yaml_with_options};
 
@@ -116,6 +118,8 @@ pub(crate) struct Reader<'a> {
     pub document: &'a str,
     /// What is wrong so far.
     pub faults: Vec<Fault>,
+    /// Where descriptions of tools come from.
+    pub shelf: Option<&'a Shelf<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -123,7 +127,31 @@ impl<'a> Reader<'a> {
         Reader {
             document,
             faults: Vec::new(),
+            shelf: None,
         }
+    }
+
+    /// The tool of this name: a built-in one, or one that a document describes. A fault where there is none.
+    pub(crate) fn tool(&mut self, word: &str, span: &Span) -> Option<Tool> {
+        if let Some(tool) = Tool::named(word) {
+            return Some(tool);
+        }
+        match self.shelf.map_or(Ok(None), |shelf| shelf.tool(word)) {
+            Ok(Some(tool)) => return Some(tool),
+            // Said once, where it stands.
+            Err(faults) => self.faults.extend(faults),
+            Ok(None) => {
+                let mut names: Vec<&str> = Tool::ALL.iter().map(|tool| tool.name()).collect();
+                names.extend(["helm", "terraform"]);
+                let message = format!(
+                    "`{}` is not a governed tool{}; another tool needs a description in tools/NAME.yaml",
+                    clip(word),
+                    suggestion(word, &names)
+                );
+                self.fault(span, message);
+            }
+        }
+        None
     }
 
     /// Notes a fault at a place.

@@ -1,5 +1,6 @@
 //! One level's rules, merged from every layer.
 
+use crate::described::Shelf;
 use crate::document::{self, Reader};
 use crate::faults::{Fault, Faults};
 use crate::level::{Level, Track};
@@ -7,9 +8,12 @@ use crate::limits::Moment;
 use crate::original;
 use crate::ours::{self, Document, Otherwise};
 use crate::rule::Rule;
+use argv::Tool;
+use argv::described::Description;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The longest chain of `extends`.
 const MAX_LAYERS: usize = 8;
@@ -34,9 +38,24 @@ pub struct Governance {
     track: Option<Track>,
     pub(crate) otherwise: Otherwise,
     pub(crate) rules: Vec<Rule>,
+    /// The descriptions of the tools that the rules speak about and that are not built in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Arc<Description>>,
 }
 
 impl Governance {
+    /// The tools that the rules speak about and that are not built in.
+    pub fn described(&self) -> impl Iterator<Item = (Tool, &Arc<Description>)> {
+        self.tools
+            .iter()
+            .filter_map(|it| Some((Tool::of_name(&it.name)?, it)))
+    }
+
+    /// The description of a tool that is not built in.
+    pub fn description(&self, tool: Tool) -> Option<Arc<Description>> {
+        self.tools.iter().find(|it| it.name == tool.name()).cloned()
+    }
+
     /// The name of the document for a level and a track.
     ///
     /// # Errors
@@ -74,9 +93,11 @@ impl Governance {
         track: Option<&Track>,
         documents: &dyn Documents,
     ) -> Result<Governance, Faults> {
+        let shelf = Shelf::new(documents);
         let mut loading = Loading {
             level,
             documents,
+            shelf: &shelf,
             faults: Vec::new(),
             names: Vec::new(),
         };
@@ -161,6 +182,7 @@ pub fn promised(name: &str) -> Option<(Level, Option<Track>)> {
 struct Loading<'a> {
     level: Level,
     documents: &'a dyn Documents,
+    shelf: &'a Shelf<'a>,
     faults: Vec<Fault>,
     names: Vec<String>,
 }
@@ -214,6 +236,7 @@ impl Loading<'_> {
             }
         };
         let mut reader = Reader::new(&name);
+        reader.shelf = Some(self.shelf);
         let layer = if original::is_original(&root) {
             original::read(&mut reader, &root, self.level)
         } else {
@@ -258,6 +281,7 @@ impl Loading<'_> {
             track: track.cloned(),
             otherwise,
             rules,
+            tools: self.shelf.taken(),
         })
     }
 }

@@ -8,6 +8,7 @@
 
 mod cases;
 mod commands;
+mod described;
 mod document;
 mod evaluate;
 mod explain;
@@ -29,6 +30,7 @@ mod verdict;
 
 pub use cases::{Case, Cases, Outcome};
 pub use commands::{BadCommandLine, CommandLine, Manifests};
+pub use described::read as read_description;
 pub use explain::{Consideration, Explanation, OperationExplanation};
 pub use faults::{Fault, Faults};
 pub use governance::{Documents, Governance, promised};

@@ -52,6 +52,34 @@ pub(crate) fn command(tool: Tool, pattern: &Pattern) -> Option<String> {
     }
 }
 
+/// What is wrong with `pattern` as the words of a command of a described tool.
+pub(crate) fn described(description: &argv::described::Description, pattern: &Pattern) -> Option<String> {
+    let words: Vec<&str> = pattern
+        .as_str()
+        .split(' ')
+        .take_while(|word| Pattern::new(word).is_ok_and(|word| word.is_exact()))
+        .collect();
+    if words.first().is_none_or(|word| EVERYWHERE.contains(word)) {
+        return None;
+    }
+    match description.find(&words) {
+        Err(at) => Some(format!(
+            "can match nothing: `{}` is not a command of {} that is described",
+            words.get(at).copied().unwrap_or_default(),
+            description.name
+        )),
+        Ok((path, Some(command))) if pattern.is_exact() && command.effect.is_none() => Some(format!(
+            "can match nothing: {} `{path}` is a group; write `{path} *`",
+            description.name
+        )),
+        Ok((path, _)) if pattern.is_exact() && path != pattern.as_str() => Some(format!(
+            "can match nothing: {} `{pattern}` is the command `{path}`",
+            description.name
+        )),
+        Ok(_) => None,
+    }
+}
+
 /// What is wrong with `pattern` as the verb of an operation of `tool`.
 pub(crate) fn verb(tool: Tool, pattern: &Pattern) -> Option<String> {
     let text = pattern.as_str();

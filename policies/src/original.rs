@@ -63,10 +63,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
     if let Some(node) = mapping
         .get_node("wrapper_allowlist")
         .filter(|node| !is_empty(node))
-        && let Some(tools) = reader.mapping(node, "wrapper_allowlist", &tools())
     {
+        let Some(tools) = node.as_mapping() else {
+            reader.fault(
+                node.span(),
+                "wrapper_allowlist must be a mapping of tools to their entries",
+            );
+            return None;
+        };
         for (name, list) in tools.iter() {
-            let Some(tool) = Tool::named(name.as_str()) else {
+            let Some(tool) = reader.tool(name.as_str(), name.span()) else {
                 continue;
             };
             if is_empty(list) {
@@ -82,11 +88,6 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, level: Level) -> Option
         otherwise: Some(otherwise),
         rules,
     })
-}
-
-/// The tools that `wrapper_allowlist` may have.
-pub(crate) fn tools() -> Vec<&'static str> {
-    Tool::ALL.iter().map(|tool| tool.name()).collect()
 }
 
 /// Entries may repeat each other.
@@ -155,6 +156,9 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span, level: Le
         text
     };
     let words: Vec<&str> = text.split_whitespace().collect();
+    if let Tool::Described(_) = tool {
+        return described(reader, tool, &words, span, level);
+    }
     if tool == Tool::Psql {
         return psql(reader, &words, span, level);
     }
@@ -209,6 +213,60 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span, level: Le
         id: format!("{tool}:{}", words.join("-")),
         action: Action::Allow,
         facets,
+        accept: Vec::new(),
+        at_most: Limits::default(),
+        during: None,
+        unless: None,
+        reason: String::new(),
+        source: format!("{}:{}", reader.document, line(span)),
+    })
+}
+
+/// An entry for a described tool: its command, or a group of them. The description says what reads.
+fn described(reader: &mut Reader<'_>, tool: Tool, words: &[&str], span: &Span, level: Level) -> Option<Rule> {
+    let description = reader.shelf.and_then(|shelf| shelf.description(tool))?;
+    let shown = clip(&words.join(" "));
+    let (path, command) = match description.find(words) {
+        Ok((path, Some(command))) => (path, command),
+        Ok((_, None)) => {
+            reader.fault(
+                span,
+                format!("{tool}: an entry is empty, so it would allow everything or nothing"),
+            );
+            return None;
+        }
+        Err(_) => {
+            reader.fault(
+                span,
+                format!("{tool}: `{shown}` is not a command that is described"),
+            );
+            return None;
+        }
+    };
+    let commands = match command.effect {
+        Some(_) => vec![path],
+        None => vec![format!("{path} *"), format!("{path} * *")],
+    };
+    let effect = match level {
+        Level::L4 => command
+            .effect
+            .filter(|effect| *effect > level.ceiling())
+            .map_or_else(Vec::new, |effect| vec![effect]),
+        Level::L1 | Level::L2 | Level::L3 => Vec::new(),
+    };
+    let patterns = commands
+        .iter()
+        .filter_map(|command| Pattern::of_words(command).ok())
+        .collect();
+    Some(Rule {
+        id: format!("{tool}:{}", words.join("-")),
+        action: Action::Allow,
+        facets: Facets {
+            tool: vec![tool],
+            effect,
+            words: vec![(Facet::Command, patterns)],
+            ..Facets::default()
+        },
         accept: Vec::new(),
         at_most: Limits::default(),
         during: None,

@@ -232,7 +232,7 @@ fn check_scopes(reader: &mut Reader<'_>, body: &Node, facets: &Facets) {
         let Some(owner) = owners.first() else {
             continue;
         };
-        if !facets.tool.is_empty() && !facets.tool.iter().any(|tool| owners.contains(tool)) {
+        if !facets.tool.is_empty() && !facets.tool.iter().any(|tool| facet.belongs_to(*tool)) {
             let at = body
                 .as_mapping()
                 .and_then(|mapping| mapping.get_node(facet.key()));
@@ -344,10 +344,13 @@ fn facets(reader: &mut Reader<'_>, node: &Node, what: &str, action: Action) -> O
             format!("{what} names nothing; it must say at least which tool"),
         );
     }
-    let tools: Vec<(Tool, &str)> = Tool::ALL.into_iter().map(|tool| (tool, tool.name())).collect();
     let mut facets = Facets::default();
     if let Some(value) = mapping.get_node("tool") {
-        facets.tool = closed(reader, value, "a governed tool", &tools);
+        let words = reader.words(value, "a governed tool");
+        facets.tool = words
+            .into_iter()
+            .filter_map(|(word, span)| reader.tool(word, span))
+            .collect();
     }
     for (key, value) in mapping.iter() {
         match key.as_str() {
@@ -393,7 +396,7 @@ fn patterns(reader: &mut Reader<'_>, node: &Node, facet: Facet, tools: &[Tool]) 
             _ => Pattern::new(word),
         };
         match pattern.map_err(|error| error.to_string()).and_then(|pattern| {
-            let dead = dead(facet, &pattern, tools);
+            let dead = dead(reader, facet, &pattern, tools);
             dead.map_or(Ok(pattern), Err)
         }) {
             Ok(pattern) => {
@@ -419,15 +422,27 @@ fn may_be(tools: &[Tool], tool: Tool) -> bool {
 }
 
 /// Why a pattern can match nothing of any of the rule's tools; `None` when it can for one, or that cannot be known.
-fn dead(facet: Facet, pattern: &Pattern, tools: &[Tool]) -> Option<String> {
+fn dead(reader: &Reader<'_>, facet: Facet, pattern: &Pattern, tools: &[Tool]) -> Option<String> {
+    let described = |tool: Tool| reader.shelf.and_then(|shelf| shelf.description(tool));
     let check = |tool: Tool| match (facet, tool) {
+        (Facet::Command | Facet::Verb, Tool::Described(_)) => {
+            described(tool).and_then(|description| names::described(&description, pattern))
+        }
         (Facet::Command, _) => names::command(tool, pattern),
         (Facet::Verb, _) => names::verb(tool, pattern),
         (Facet::Resource, Tool::Kubectl) => names::resource(pattern),
         _ => None,
     };
     let mut first = None;
-    for tool in Tool::ALL.into_iter().filter(|tool| may_be(tools, *tool)) {
+    let named = tools
+        .iter()
+        .copied()
+        .filter(|tool| matches!(tool, Tool::Described(_)));
+    for tool in Tool::ALL
+        .into_iter()
+        .filter(|tool| may_be(tools, *tool))
+        .chain(named)
+    {
         first = first.or(Some(check(tool)?));
     }
     first

@@ -143,6 +143,14 @@ impl Facet {
             Facet::Command | Facet::Verb | Facet::Resource | Facet::Name => &[],
         }
     }
+
+    /// Whether operations of this tool have the facet. A described tool may have what a cluster's tools have.
+    pub fn belongs_to(self, tool: Tool) -> bool {
+        let is_clusters = matches!(self, Facet::Namespace | Facet::Context);
+        self.owners().is_empty()
+            || self.owners().contains(&tool)
+            || (is_clusters && matches!(tool, Tool::Described(_)))
+    }
 }
 
 /// What an operation has for a facet.
@@ -252,7 +260,7 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation,
     let is_local = operation.effect == Effect::Local;
     let of = |text: &'a Option<String>| match text {
         Some(text) => Value::Known(text),
-        None if facet.owners().contains(&invocation.tool) && !is_local => Value::Unknown,
+        None if facet.belongs_to(invocation.tool) && !is_local => Value::Unknown,
         None => Value::Absent,
     };
     let scope = &operation.scope;
@@ -279,7 +287,7 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation,
         },
         Facet::Namespace => match &scope.namespace {
             Namespace::Named(name) => Value::Known(name),
-            Namespace::Ambient | Namespace::All if facet.owners().contains(&invocation.tool) && !is_local => {
+            Namespace::Ambient | Namespace::All if facet.belongs_to(invocation.tool) && !is_local => {
                 Value::Unknown
             }
             _ if widely && is_namespace(operation) => match &operation.name {

@@ -74,7 +74,8 @@ fn facets(more: &[&str]) -> Value {
         .chain(Facet::ALL.map(|(_, key)| key))
         .collect();
     let object = properties(&keys, |key| match key {
-        "tool" => words(json!({"enum": Tool::ALL.map(Tool::name)})),
+        // Tools of a site's own have a description beside the governance files.
+        "tool" => words(json!({"type": "string", "examples": Tool::ALL.map(Tool::name)})),
         "effect" => words(json!({"enum": ours::EFFECTS.map(|(_, name)| name)})),
         "hazard" => json!({"$ref": "#/$defs/hazards"}),
         _ => json!({"$ref": "#/$defs/words"}),
@@ -94,11 +95,8 @@ fn original_format() -> Value {
             },
             "additionalProperties": false,
         }),
-        "wrapper_allowlist" => json!({
-            "type": "object",
-            "properties": original::tools().into_iter().map(|tool| (tool.to_owned(), entries.clone())).collect::<serde_json::Map<_, _>>(),
-            "additionalProperties": false,
-        }),
+        // Any described tool may be named.
+        "wrapper_allowlist" => json!({"type": "object", "additionalProperties": entries}),
         "command_allowlist" => entries.clone(),
         _ => json!(true),
     });

@@ -244,7 +244,14 @@ fn is_named(tool: &str, request: &serde_json::Value) -> bool {
         "kubectl" => {
             let reads = matches!(text("verb"), "get" | "list" | "watch");
             let named = [
-                "pods", "deployments", "services", "nodes", "events", "replicasets", "statefulsets", "daemonsets",
+                "pods",
+                "deployments",
+                "services",
+                "nodes",
+                "events",
+                "replicasets",
+                "statefulsets",
+                "daemonsets",
             ];
             reads && (named.contains(&text("resource")) || text("resource").is_empty())
                 || text("verb") == "create" && text("resource").ends_with("reviews")

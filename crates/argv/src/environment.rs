@@ -85,6 +85,7 @@ const PINNED_PREFIXES: &[&str] = &[
     "GOOGLE_",
     "GROFF_",
     "GRPC_",
+    "HELM_",
     "KUBE",
     "LD_",
     "MALLOC_",
@@ -93,6 +94,7 @@ const PINNED_PREFIXES: &[&str] = &[
     "PG",
     "PSQL",
     "PYTHON",
+    "TF_",
     "USE_GKE_",
 ];
 

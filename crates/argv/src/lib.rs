@@ -10,6 +10,7 @@
 
 pub mod aws;
 pub mod configuration;
+pub mod described;
 pub mod environment;
 mod files;
 pub mod gh;
@@ -28,6 +29,7 @@ pub use unreadable::Unreadable;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::sync::Arc;
 
 /// The longest command line that is read, in bytes over all words. Longer ones are unreadable.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -45,6 +47,8 @@ pub struct Surroundings {
     pub contents: BTreeMap<String, String>,
     /// The text of the file that has the tool's aliases, where it has them in one: aws's `alias`, gh's `config.yml`.
     pub aliases: String,
+    /// The tool's description, where it is no built-in one.
+    pub description: Option<Arc<described::Description>>,
 }
 
 impl Surroundings {
@@ -71,9 +75,14 @@ pub fn parse(tool: Tool, args: &[OsString], around: &Surroundings) -> Result<Inv
         Tool::Aws => aws::parse(&words, around)?,
         Tool::Gh => gh::parse(&words, around)?,
         Tool::Psql => psql::parse(&words, around)?,
-        Tool::Described(_) => {
-            return Err(Unreadable::missing(&format!("nothing here describes {tool}")));
-        }
+        Tool::Described(_) => match &around.description {
+            Some(description) if description.name == tool.name() => description.read(tool, &words)?,
+            _ => {
+                return Err(Unreadable::missing(&format!(
+                    "no rule here speaks about {tool}, so nothing describes it"
+                )));
+            }
+        },
     };
     files::settle(&mut invocation, around);
     Ok(invocation)

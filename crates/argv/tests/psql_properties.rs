@@ -13,7 +13,11 @@ fn parse(words: &[String]) -> Result<Invocation, Unreadable> {
 
 fn is_plain_read(words: &[String]) -> bool {
     parse(words).is_ok_and(|it| {
-        it.hazards.is_empty() && it.operations.iter().all(|operation| operation.effect <= Effect::Read)
+        it.hazards.is_empty()
+            && it
+                .operations
+                .iter()
+                .all(|operation| operation.effect <= Effect::Read)
     })
 }
 
@@ -47,7 +51,20 @@ fn spelled(sql: &str, how: usize) -> Vec<String> {
 /// Options that change nothing but the look.
 fn harmless() -> impl Strategy<Value = Vec<String>> {
     proptest::sample::subsequence(
-        vec!["-A", "-t", "-q", "-X", "-x", "-1", "--csv", "-w", "--no-align", "-F,", "--pset=border=1", "-vON_ERROR_STOP=1"],
+        vec![
+            "-A",
+            "-t",
+            "-q",
+            "-X",
+            "-x",
+            "-1",
+            "--csv",
+            "-w",
+            "--no-align",
+            "-F,",
+            "--pset=border=1",
+            "-vON_ERROR_STOP=1",
+        ],
         0..6,
     )
     .prop_map(|words| words.into_iter().map(str::to_owned).collect())

@@ -206,7 +206,7 @@ fn cluster<'w>(line: &mut Line<'w>, at: usize, word: &'w str) -> Result<Option<c
 }
 
 /// The known name that differs by one letter put in, left out or replaced.
-pub(super) fn nearest<'n>(word: &str, known: &[&'n str]) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(word: &str, known: &[&'n str]) -> Option<&'n str> {
     let is_near = |name: &str| {
         let (a, b) = (word.as_bytes(), name.as_bytes());
         let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();

@@ -24,6 +24,7 @@ use crate::{
     Effect, FileUse, Hazard, Invocation, Namespace, Operation, Resource, Scope, Surroundings, Tool,
     Unreadable,
 };
+pub(crate) use getopt::nearest;
 use getopt::{Given, Line};
 use lexer::Fault;
 use sql::{Act, Found, Place};
