@@ -18,6 +18,17 @@ macro_rules! built_in {
 const BUILT_IN: &[(&str, &str, &str)] = built_in!("L1" "L2" "L3" "L4-track-a" "L4-track-b" "L4-track-c");
 /// How the built-in files are named where a directory is expected.
 pub const BUILT_IN_NAME: &str = "built-in";
+/// Descriptions of tools, by name.
+const DESCRIPTIONS: &[(&str, &str)] = &[
+    (
+        "tools/helm.yaml",
+        include_str!("../../governance/tools/helm.yaml"),
+    ),
+    (
+        "tools/terraform.yaml",
+        include_str!("../../governance/tools/terraform.yaml"),
+    ),
+];
 
 /// Where governance documents are read.
 #[derive(Debug, Clone)]
@@ -176,10 +187,18 @@ fn list(faults: &Faults, place: &str) -> String {
 impl Documents for Source {
     fn document(&self, name: &str) -> Result<Option<String>, String> {
         match self {
-            Source::BuiltIn => Ok(BUILT_IN
-                .iter()
-                .find(|(stem, _, _)| name.strip_suffix(".yaml") == Some(stem))
-                .map(|(_, text, _)| (*text).to_owned())),
+            Source::BuiltIn => {
+                let stem = name.strip_suffix(".yaml");
+                let governance = BUILT_IN
+                    .iter()
+                    .filter(|(known, _, _)| stem == Some(known))
+                    .map(|(_, text, _)| *text);
+                let described = DESCRIPTIONS
+                    .iter()
+                    .filter(|(known, _)| *known == name)
+                    .map(|(_, text)| *text);
+                Ok(governance.chain(described).next().map(str::to_owned))
+            }
             Source::Directory(directory) => match read_trusted(&directory.join(name), Owner::Caller) {
                 Ok(text) => Ok(Some(text)),
                 Err(ConfigurationError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {

@@ -3,6 +3,7 @@
 //! Each file's bytes go into a sealed memory file that the tool inherits, and the path on its command line becomes
 //! `/proc/self/fd/N`. So whatever happens to the file after it was read, the tool reads what was judged.
 
+use argv::described::Description;
 use argv::kubectl::{Manifest, ManifestValue, manifest_files};
 use argv::psql::{STDIN, scripts};
 use argv::{Effect, Invocation, Tool, Unreadable, words};
@@ -15,6 +16,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The most bytes that are read for one command.
 const MOST_BYTES: u64 = 8 << 20;
@@ -34,6 +36,8 @@ pub struct Inputs {
     pub files: Vec<InputFile>,
     /// Words of the command line (from 0, without the tool's name) and what takes their places.
     replaced: Vec<(usize, OsString)>,
+    /// Says which variables change what the tool does, where it is not built in.
+    description: Option<Arc<Description>>,
     /// Words that the tool gets before all others.
     added: Vec<OsString>,
     /// Variables that the tool gets instead of the caller's.
@@ -165,6 +169,20 @@ impl Inputs {
         }
         let behind = args.len().min(1);
         args.splice(behind..behind, self.added.iter().cloned());
+    }
+
+    /// Keeps variables from the tool that its description names. Those that are pinned for every tool are the operator's by now.
+    pub fn withhold(&mut self, description: Arc<Description>) {
+        self.description = Some(description);
+    }
+
+    /// Whether the tool may have this variable.
+    pub fn passes(&self, variable: &str) -> bool {
+        argv::environment::is_pinned(variable)
+            || self
+                .description
+                .as_ref()
+                .is_none_or(|description| !description.is_withheld(variable))
     }
 
     /// Has the server refuse whatever would write, where everything that was understood only reads; and has it read strings as

@@ -37,6 +37,10 @@ impl Found {
 
 /// Where `tool` looks for its configuration, whether or not anything is there. `variable` is the environment that it gets.
 pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+    paths_of(tool, &variable)
+}
+
+fn paths_of(tool: Tool, variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let home = set("HOME").map(PathBuf::from).unwrap_or_default();
     let or_home = |name: &str, below: &str| {
@@ -82,7 +86,19 @@ pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathB
             home.join(".postgresql"),
             home.join(".postgresqlrc"),
         ],
-        Tool::Described(_) => Vec::new(),
+        // Tools for clusters and clouds: whatever of these says where they go, and what else they run.
+        Tool::Described(_) => {
+            let kubeconfig = paths_of(Tool::Kubectl, variable);
+            let own = [
+                or_home("AWS_CONFIG_FILE", ".aws/config"),
+                or_home("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+                or_home("TF_CLI_CONFIG_FILE", ".terraformrc"),
+                home.join(".terraform.d"),
+                or_home("HELM_CONFIG_HOME", ".config/helm"),
+                or_home("HELM_PLUGINS", ".local/share/helm/plugins"),
+            ];
+            kubeconfig.into_iter().chain(own).collect()
+        }
     }
 }
 

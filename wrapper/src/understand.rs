@@ -78,6 +78,9 @@ pub fn understand(
     for fact in facts {
         invocation.add_hazard(fact.hazard, fact.because);
     }
+    if let Some(description) = &around.description {
+        inputs.withhold(description.clone());
+    }
     if tool == Tool::Psql {
         inputs.bind_session(&invocation, around.variable("PGOPTIONS"));
     }

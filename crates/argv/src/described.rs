@@ -360,7 +360,9 @@ impl<'d> Line<'d> {
         let Some(command) = self.path.last() else {
             return Invocation::help(tool);
         };
-        let Some(effect) = command.effect.filter(|_| !self.is_on("help")) else {
+        let asks_for_help =
+            self.is_on("help") || (self.description.grammar == Grammar::Go && self.is_on("h"));
+        let Some(effect) = command.effect.filter(|_| !asks_for_help) else {
             return Invocation::help(tool);
         };
         let path: Vec<&str> = self.path.iter().map(|command| command.name.as_str()).collect();

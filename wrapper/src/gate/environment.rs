@@ -2,6 +2,7 @@
 
 use super::snapshot::Snapshot;
 use crate::configuration::Configuration;
+use crate::inputs::Inputs;
 use argv::{Surroundings, Tool, environment};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -19,11 +20,13 @@ pub struct Child {
 }
 
 impl Child {
-    /// `NAME=value`, for exec; `instead` has the values of variables that the tool gets instead.
-    pub fn entries(&self, instead: &[(&str, String)]) -> Vec<Vec<u8>> {
+    /// `NAME=value`, for exec, with what the inputs say that the tool gets instead, or not at all.
+    pub fn entries(&self, inputs: &Inputs) -> Vec<Vec<u8>> {
         let mut variables = self.variables.clone();
+        variables.retain(|name, _| inputs.passes(&name.to_string_lossy()));
         variables.extend(
-            instead
+            inputs
+                .environment
                 .iter()
                 .map(|(name, value)| (OsString::from(name), OsString::from(value))),
         );

@@ -8,7 +8,7 @@ use crate::governance::now;
 use crate::inputs::{Inputs, Purpose};
 use crate::tool_files::{self, Found};
 use crate::understand::{NotUnderstood, Understood, Whose, understand};
-use argv::{Invocation, Tool};
+use argv::{Invocation, Surroundings, Tool};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -48,10 +48,14 @@ impl Judgement {
                 });
             }
         };
+        let around = Surroundings {
+            description: governance.description(call.tool),
+            ..child.around.clone()
+        };
         let understood = understand(
             call.tool,
             call.words(),
-            child.around.clone(),
+            around,
             &files,
             Purpose::Run,
             Whose::Operator,

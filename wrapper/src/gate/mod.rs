@@ -89,7 +89,7 @@ fn execute(
             return Err(Stop::no_tool(no_tool));
         }
     };
-    let environment = child.entries(&company.inputs.environment);
+    let environment = child.entries(&company.inputs);
     let program = program(&real, &call, environment, event)?;
     company.tool = Some(real.file);
     let result = supervise::run(&program, inherited, &mut company);

@@ -72,7 +72,7 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
         .map(Path::new)
         .and_then(Path::file_name)
         .and_then(|name| name.to_str());
-    let tool = name.and_then(Tool::named).ok_or_else(|| {
+    let tool = name.and_then(Tool::of_name).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             format!(
@@ -94,6 +94,7 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
     let files = tool_files::read(tool_files::paths(tool, |name| std::env::var(name).ok()));
     let around = Surroundings {
         environment,
+        description: governance.description(tool),
         ..Surroundings::default()
     };
     // In a session the gate puts the operator's environment in place; anywhere else it is what it is.

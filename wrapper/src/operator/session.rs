@@ -3,7 +3,7 @@
 //! ```text
 //! $XDG_RUNTIME_DIR/reeve-<id>/      removed at the end, mode 0700
 //!   bin/.reeve                      a copy of this program: a gate is governed by where it lies
-//!   bin/kubectl, aws, gh, reeve     links to it
+//!   bin/kubectl, …, reeve           links to it, one for each governed tool
 //!   session.json                    the gate's orders (`configuration`)
 //!   identity.json                   the sidecar's pins
 //!   policy-L1.json …                the merged policies up to the session's level
@@ -92,7 +92,7 @@ impl Session {
         };
         session.write_policies(&policies)?;
         session.write_orders(&options.profile, &policies)?;
-        session.write_shims()?;
+        session.write_shims(&policies)?;
         Ok(session)
     }
 
@@ -130,7 +130,7 @@ impl Session {
             environment,
             secrets,
             files: Some(
-                Tool::ALL
+                governed(policies)
                     .into_iter()
                     .map(|tool| {
                         (
@@ -140,7 +140,12 @@ impl Session {
                     })
                     .collect(),
             ),
-            tools: Some(Tool::ALL.into_iter().map(|tool| (tool, pin_tool(tool))).collect()),
+            tools: Some(
+                governed(policies)
+                    .into_iter()
+                    .map(|tool| (tool, pin_tool(tool)))
+                    .collect(),
+            ),
             checksums: BTreeMap::new(),
             deadline_ms: 5_000,
         };
@@ -148,16 +153,16 @@ impl Session {
         self.write("identity.json", &to_json(&pins)?)
     }
 
-    fn write_shims(&self) -> Result<(), Failure> {
+    fn write_shims(&self, policies: &BTreeMap<Level, Snapshot>) -> Result<(), Failure> {
         let shims = self.shims();
         private_directories(&shims)?;
         let copy = shims.join(".reeve");
         let failed = |error| cannot_create(&copy, &error);
         fs::copy("/proc/self/exe", &copy).map_err(failed)?;
         fs::set_permissions(&copy, Permissions::from_mode(0o500)).map_err(failed)?;
-        Tool::ALL
-            .iter()
-            .map(|tool| tool.name())
+        governed(policies)
+            .into_iter()
+            .map(Tool::name)
             .chain(["reeve"])
             .try_for_each(|name| {
                 symlink(".reeve", shims.join(name)).map_err(|error| cannot_create(&shims.join(name), &error))
@@ -206,6 +211,19 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 struct Snapshot {
     text: String,
     digest: String,
+    /// The tools that its rules speak about and that are not built in.
+    described: Vec<Tool>,
+}
+
+/// Every tool that has a gate in this session.
+fn governed(policies: &BTreeMap<Level, Snapshot>) -> Vec<Tool> {
+    let mut tools = Tool::ALL.to_vec();
+    for tool in policies.values().flat_map(|policy| &policy.described) {
+        if !tools.contains(tool) {
+            tools.push(*tool);
+        }
+    }
+    tools
 }
 
 /// The policy of every level up to `level`, because the environment may lower it. A site need not have files for the lower
@@ -227,6 +245,7 @@ fn snapshots(
                 Snapshot {
                     text: governance.snapshot(),
                     digest: governance.digest(),
+                    described: governance.described().map(|(tool, _)| tool).collect(),
                 },
             ))
         })
