@@ -32,6 +32,8 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Say what this user could still do past the gate, and how to close it: exit 1 when there is something
+    Doctor(Doctor),
     /// Print a shell's completion script
     Completions {
         /// Which shell
@@ -60,6 +62,13 @@ pub enum PolicyCommand {
     Replay(PolicyReplay),
     /// Print the JSON Schema of governance files
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod cli;
+mod doctor;
 mod ledger;
 mod policy;
 mod run;
@@ -50,6 +51,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),
         Command::Explain(options) => check::explain(&options),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::Policy { command } => policy::run(&command),
         Command::Audit {
             command: AuditCommand::Verify(options),
