@@ -172,6 +172,7 @@ impl Cluster {
 /// Where a path leads.
 struct Place<'a> {
     group: &'a str,
+    version: &'a str,
     namespace: &'a str,
     resource: &'a str,
     name: &'a str,
@@ -180,9 +181,9 @@ struct Place<'a> {
 
 fn place(path: &str) -> Option<Place<'_>> {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let (group, rest) = match segments.as_slice() {
-        ["api", "v1", rest @ ..] => ("", rest),
-        ["apis", group, _, rest @ ..] => (*group, rest),
+    let (group, version, rest) = match segments.as_slice() {
+        ["api", "v1", rest @ ..] => ("", "v1", rest),
+        ["apis", group, version, rest @ ..] => (*group, *version, rest),
         _ => return None,
     };
     // `namespaces/x/y` is in a namespace; `namespaces/x` and `namespaces/x/status|finalize` are about one.
@@ -198,6 +199,7 @@ fn place(path: &str) -> Option<Place<'_>> {
     let subresource = rest.first().copied().unwrap_or_default();
     Some(Place {
         group,
+        version,
         namespace: if *resource == "namespaces" && namespace.is_empty() {
             ""
         } else {
@@ -299,7 +301,7 @@ fn answer(request: &Request, gone: &mut BTreeSet<String>) -> Response {
 }
 
 fn about(request: &Request, place: &Place<'_>, gone: &mut BTreeSet<String>) -> Response {
-    let Some((group, version, _, kind, ..)) = TYPES
+    let Some((group, _, _, kind, ..)) = TYPES
         .iter()
         .find(|row| row.0 == place.group && row.2 == place.resource)
     else {
@@ -309,8 +311,10 @@ fn about(request: &Request, place: &Place<'_>, gone: &mut BTreeSet<String>) -> R
             _ => Response::error(404, &status("NotFound", 404)),
         };
     };
+    // Some commands ask for a version of their own choice.
+    let version = place.version;
     let api = if group.is_empty() {
-        (*version).to_owned()
+        version.to_owned()
     } else {
         format!("{group}/{version}")
     };

@@ -37,6 +37,7 @@ const MOST_ALIKE: usize = 2;
 const DELIBERATE: &[&str] = &[
     "names another repository than the rest of the line",
     "is the beginning of more than one option",
+    "which versions of gh read differently",
     "this header can change what the request does",
     "is not a plain path",
 ];
