@@ -1,5 +1,12 @@
 //! The shipped descriptions of helm and terraform, and what a description may not say.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, outside the test functions that clippy exempts"
+)]
+
 mod common;
 
 use argv::described::{Command, Description};

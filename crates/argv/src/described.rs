@@ -273,8 +273,7 @@ impl<'d> Line<'d> {
             self.at = here.saturating_add(1);
             return self.value(here, word, flag, given, is_early);
         }
-        let mut letters = body.char_indices();
-        while let Some((start, letter)) = letters.next() {
+        for (start, letter) in body.char_indices() {
             let Some(flag) = self.known().find(|flag| flag.short == Some(letter)) else {
                 let problem = format!(
                     "`-{letter}` is not an option of `{}` that is described here",

@@ -3,8 +3,9 @@
 //! Facts: psql's documentation and `psqlscanslash.l`. One command stands on a line, alone, with plain words behind it: what
 //! psql would expand in them (backticks, variables, escapes) is refused. What is not in these tables is refused too.
 
+use super::copy::{self, Direction};
 use super::lexer::{self, Fault, Kind, Mode, Token};
-use super::sql::{self, Act, Direction, Found, From};
+use super::sql::{self, Act, Found, From};
 use crate::{Effect, FileUse, Hazard};
 
 /// Describes objects from the catalogs; behind `\d`, without `S`, `+` and `x`.
@@ -156,7 +157,7 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
             output(rest.trim(), &shown, found);
             local(found);
         }
-        "copy" => copy(rest, line, from, found)?,
+        "copy" => client_copy(rest, line, from, found)?,
         "gexec" => {
             found.hazard(Hazard::RunsRemoteCode, "`\\gexec` runs what a query returns");
             found.act(Act::unknown(Effect::Execute, &verb));
@@ -270,7 +271,7 @@ fn reads(path: &str, shown: &str, found: &mut Found) {
 }
 
 /// `\copy` is taken apart by psql with rules of its own, so only texts that everybody takes apart alike are read.
-fn copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result<(), Fault> {
+fn client_copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result<(), Fault> {
     let fault = |problem: &str| Fault::new(line, "\\copy", problem);
     if ["$", "\"", "--", "/*"].iter().any(|odd| rest.contains(odd)) {
         return Err(fault(
@@ -281,7 +282,7 @@ fn copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result<(), Fa
     if tokens.iter().any(|token| token.kind == Kind::Semicolon) {
         return Err(fault("has a semicolon in it"));
     }
-    let copied = sql::copied(&tokens, found)?;
+    let copied = copy::copied(&tokens, found)?;
     let is_from = copied.direction == Direction::From;
     let [end, behind @ ..] = copied.end else {
         return Err(fault("does not say from or to what"));

@@ -3,7 +3,7 @@
 //!
 //! - getopt.rs: options and words. connect.rs: where the connection goes.
 //! - lexer.rs, script.rs, meta.rs: what `-c` and `-f` say, statement by statement.
-//! - sql.rs, tree.rs, functions.rs, settings.rs: what a statement does.
+//! - sql.rs, copy.rs, session.rs, tree.rs, functions.rs, settings.rs: what a statement does.
 //!
 //! Every statement, and every table in it, is an operation. Resource: `table`, `function`, `setting`, …; the schema is the
 //! operation's namespace (left open where the search path decides); the database, host and user are its scope. What a view,
@@ -11,11 +11,13 @@
 //! only reads in a session that can only read.
 
 mod connect;
+mod copy;
 mod functions;
 mod getopt;
 mod lexer;
 mod meta;
 mod script;
+mod session;
 mod settings;
 mod sql;
 mod tree;

@@ -1,8 +1,9 @@
 //! What a statement does: by its first words where they say everything, by its tree (see tree.rs) where tables count.
 
+use super::copy;
 use super::functions;
 use super::lexer::{Fault, Kind, Token};
-use super::settings;
+use super::session;
 use super::tree;
 use crate::{Effect, FileUse, Hazard};
 
@@ -140,10 +141,10 @@ pub(super) fn statement(tokens: &[Token], from: From, found: &mut Found) -> Resu
             query(tokens, found)
         }
         "explain" => explain(rest, found),
-        "show" => show(rest, found),
-        "set" => set(rest, found),
+        "show" => session::show(rest, found),
+        "set" => session::set(rest, found),
         "reset" | "discard" => {
-            change_setting(
+            session::change_setting(
                 &first.text,
                 rest.first().and_then(Token::name).unwrap_or("all"),
                 found,
@@ -152,7 +153,7 @@ pub(super) fn statement(tokens: &[Token], from: From, found: &mut Found) -> Resu
         }
         "begin" | "start" => {
             found.act(Act::new(Effect::Read, "begin"));
-            modes(rest, found)
+            session::modes(rest, found)
         }
         "commit" | "end" | "abort" | "rollback" | "savepoint" | "release" => {
             let is_prepared = rest.first().is_some_and(|word| word.is("prepared"));
@@ -160,7 +161,7 @@ pub(super) fn statement(tokens: &[Token], from: From, found: &mut Found) -> Resu
             found.act(Act::new(effect, first.text.as_str()));
             Ok(())
         }
-        "copy" => copy(rest, from, found),
+        "copy" => copy::copy(rest, from, found),
         "create" | "alter" | "drop" | "truncate" => {
             let targets = tree::definition(tokens, found)?;
             suspects(tokens, &targets, found);
@@ -192,7 +193,7 @@ fn unknown(token: &Token) -> Fault {
 }
 
 /// SELECT and its kin, and what changes rows.
-fn query(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
+pub(super) fn query(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
     let read = tree::query(tokens, found)?;
     suspects(tokens, &read.columned, found);
     if read.only_reads {
@@ -265,7 +266,7 @@ const CREDENTIALS: &[&str] = &[
     "umoptions",
 ];
 
-fn secrets(tokens: &[Token], found: &mut Found) {
+pub(super) fn secrets(tokens: &[Token], found: &mut Found) {
     for token in tokens {
         let named = token.name().filter(|name| CREDENTIALS.contains(name));
         // As in `'pg_authid'::regclass`, which names a table too.
@@ -364,256 +365,6 @@ pub(super) fn closing(tokens: &[Token]) -> Result<usize, Fault> {
     }
     let line = tokens.first().map_or(1, |token| token.line);
     Err(Fault::new(line, "(", "is not closed"))
-}
-
-fn show(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
-    let words: Option<Vec<&str>> = tokens
-        .iter()
-        .map(|token| token.name().or((token.text == ".").then_some(".")))
-        .collect();
-    let Some(name) = words
-        .filter(|words| !words.is_empty())
-        .map(|words| words.join(""))
-    else {
-        let at = tokens.iter().find(|token| token.name().is_none());
-        return Err(Fault::new(
-            at.map_or(1, |token| token.line),
-            at.map_or("show", |token| token.text.as_str()),
-            "is not a setting that could be shown",
-        ));
-    };
-    if !settings::is_public(&name) {
-        found.hazard(
-            Hazard::RevealsCredentials,
-            format!("`{name}` may hold a password"),
-        );
-    }
-    found.act(Act::new(Effect::Read, "show").on("setting", Some(name)));
-    Ok(())
-}
-
-fn set(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
-    let mut rest = tokens;
-    if let [word, behind @ ..] = rest
-        && (word.is("session") || word.is("local"))
-        && !behind
-            .first()
-            .is_some_and(|next| ["=", "to"].contains(&next.text.as_str()))
-    {
-        rest = behind;
-    }
-    match rest {
-        [transaction, modes @ ..] if transaction.is("transaction") => {
-            found.act(Act::new(Effect::Read, "set transaction"));
-            self::modes(modes, found)
-        }
-        [characteristics, _, _, modes @ ..] if characteristics.is("characteristics") => {
-            found.act(Act::new(Effect::Read, "set transaction"));
-            self::modes(modes, found)
-        }
-        [time, zone, ..] if time.is("time") && zone.is("zone") => {
-            change_setting("set", "timezone", found);
-            Ok(())
-        }
-        [constraints, ..] if constraints.is("constraints") => {
-            found.act(Act::new(Effect::Read, "set constraints"));
-            Ok(())
-        }
-        [authorization, ..] if authorization.is("authorization") => {
-            change_setting("set", "session_authorization", found);
-            Ok(())
-        }
-        [name, to, ..] if name.name().is_some() && (to.is("to") || to.is_sign("=")) => {
-            // The server knows a setting by its name in any case, quoted or not.
-            change_setting("set", &name.text.to_ascii_lowercase(), found);
-            suspects(rest, &[], found);
-            Ok(())
-        }
-        [name, ..] if name.name().is_some() => {
-            // `set role x`, `set names x`, `set schema x`, `set a.b = c`.
-            change_setting("set", &name.text.to_ascii_lowercase(), found);
-            if settings::is_harmless(&name.text) {
-                return Err(Fault::new(
-                    name.line,
-                    &name.text,
-                    "is set in a way that is not understood",
-                ));
-            }
-            Ok(())
-        }
-        _ => Err(Fault::new(
-            tokens.first().map_or(1, |token| token.line),
-            "set",
-            "does not say which setting",
-        )),
-    }
-}
-
-fn change_setting(verb: &str, name: &str, found: &mut Found) {
-    let is_harmless = settings::is_harmless(name);
-    let effect = if is_harmless { Effect::Read } else { Effect::Write };
-    if !is_harmless {
-        found.hazard(
-            Hazard::SkipsChecks,
-            format!("`{verb} {name}` may change who asks, what may be written, or what names mean"),
-        );
-    }
-    found.act(Act::new(effect, verb).on("setting", Some(name.to_owned())));
-}
-
-/// The modes of a transaction. Only a person takes back that it is read-only.
-fn modes(tokens: &[Token], found: &mut Found) -> Result<(), Fault> {
-    const KNOWN: &[&str] = &[
-        "work",
-        "transaction",
-        "isolation",
-        "level",
-        "serializable",
-        "repeatable",
-        "read",
-        "committed",
-        "uncommitted",
-        "only",
-        "write",
-        "not",
-        "deferrable",
-    ];
-    for token in tokens {
-        if token.is("write") || token.is("snapshot") {
-            found.act(Act::new(Effect::Write, "set transaction"));
-            found.hazard(Hazard::SkipsChecks, "the transaction is made to allow writing");
-        }
-        if token.is("snapshot") {
-            return Ok(());
-        }
-        if !token.is_sign(",") && !KNOWN.iter().any(|word| token.is(word)) {
-            return Err(Fault::new(token.line, &token.text, "is no mode of a transaction"));
-        }
-    }
-    Ok(())
-}
-
-/// What stands behind COPY, in any of its forms; a client's `\copy` has other ends (see meta.rs).
-fn copy(tokens: &[Token], from: From, found: &mut Found) -> Result<(), Fault> {
-    let copied = copied(tokens, found)?;
-    let to = match copied.direction {
-        Direction::To => true,
-        Direction::From => false,
-    };
-    let line = tokens.first().map_or(1, |token| token.line);
-    match copied.end {
-        [end, ..] if to && (end.is("stdout") || end.is("stdin")) => {}
-        [end, ..] if !to && (end.is("stdin") || end.is("stdout")) => {
-            if from == From::Script {
-                return Err(Fault::new(
-                    line,
-                    "stdin",
-                    "has its data between the statements, which is not judged; use `-c` and standard input",
-                ));
-            }
-            found.reads_stdin = true;
-        }
-        [program, ..] if program.is("program") => {
-            found.act(Act::new(Effect::Execute, "copy").on("program", None));
-            found.hazard(
-                Hazard::RunsRemoteCode,
-                "`COPY … PROGRAM` runs a program on the server",
-            );
-        }
-        [file, ..] if file.kind == Kind::Text => {
-            found.act(Act::new(Effect::Execute, "copy").on("server-file", None));
-            found.hazard(
-                Hazard::RunsRemoteCode,
-                "`COPY` reads or writes files of the server",
-            );
-        }
-        _ => {
-            return Err(Fault::new(
-                line,
-                "copy",
-                "does not say from or to what, in a way that is understood",
-            ));
-        }
-    }
-    suspects(copied.end.get(1..).unwrap_or_default(), &[], found);
-    secrets(tokens, found);
-    Ok(())
-}
-
-/// The direction of a COPY, seen from the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// Rows leave.
-    To,
-    /// Rows arrive.
-    From,
-}
-
-/// The first half of a COPY.
-pub(super) struct Copied<'t> {
-    pub direction: Direction,
-    /// What stands behind FROM or TO.
-    pub end: &'t [Token],
-}
-
-/// Reads `TABLE [(COLUMNS)] FROM|TO` or `(QUERY) TO`, and notes what is done to the tables.
-pub(super) fn copied<'t>(tokens: &'t [Token], found: &mut Found) -> Result<Copied<'t>, Fault> {
-    let line = tokens.first().map_or(1, |token| token.line);
-    let fault = |word: &str| Fault::new(line, word, "is not a COPY that is understood");
-    let mut rest = tokens;
-    if let [bracket, ..] = rest
-        && bracket.is_sign("(")
-    {
-        let end = closing(rest)?;
-        let inside = rest.get(1..end).unwrap_or_default();
-        let changes = inside.first().is_some_and(|first| first.kind == Kind::Word);
-        if !changes && !inside.first().is_some_and(|first| first.is_sign("(")) {
-            return Err(fault("("));
-        }
-        query(inside, found)?;
-        let [to, behind @ ..] = rest.get(end.saturating_add(1)..).unwrap_or_default() else {
-            return Err(fault("copy"));
-        };
-        if !to.is("to") {
-            return Err(fault(&to.text));
-        }
-        return Ok(Copied {
-            direction: Direction::To,
-            end: behind,
-        });
-    }
-    if rest.first().is_some_and(|word| word.is("binary")) && rest.get(1).and_then(Token::name).is_some() {
-        rest = rest.get(1..).unwrap_or_default();
-    }
-    let mut names = Vec::new();
-    while let [name, behind @ ..] = rest {
-        names.push(name.name().ok_or_else(|| fault(&name.text))?.to_owned());
-        rest = behind;
-        match rest {
-            [dot, behind @ ..] if dot.is_sign(".") => rest = behind,
-            _ => break,
-        }
-    }
-    if rest.first().is_some_and(|bracket| bracket.is_sign("(")) {
-        rest = rest.get(closing(rest)?.saturating_add(1)..).unwrap_or_default();
-    }
-    let [word, end @ ..] = rest else {
-        return Err(fault("copy"));
-    };
-    let direction = match word {
-        word if word.is("to") => Direction::To,
-        word if word.is("from") => Direction::From,
-        _ => return Err(fault(&word.text)),
-    };
-    let name = names.pop();
-    let place = place_of(names.pop(), name.as_deref());
-    let effect = if direction == Direction::To {
-        Effect::Read
-    } else {
-        Effect::Write
-    };
-    found.act(Act::new(effect, "copy").on("table", name).at(place));
-    Ok(Copied { direction, end })
 }
 
 /// The system's own tables are found first, whatever the search path.
