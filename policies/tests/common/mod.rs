@@ -81,6 +81,11 @@ pub fn shipped(level: Level, track: Option<&str>) -> Governance {
     Governance::load(level, track.as_ref(), &Directory::shipped()).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
+/// A command line with its tool, words split as a shell does, without expansions.
+pub fn words(line: &str) -> Vec<String> {
+    shlex::split(line).unwrap_or_else(|| panic!("a quote is left open: {line}"))
+}
+
 /// Reads a command line, the tool's name first.
 pub fn read(line: &str, manifests: &Manifests) -> Result<Invocation, (Tool, argv::Unreadable)> {
     let line = CommandLine::read(line).unwrap_or_else(|error| panic!("{line}: {error}"));
