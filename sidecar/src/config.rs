@@ -1,12 +1,14 @@
 //! What `reeved` is told: safe defaults, then the environment, then flags.
 
 use crate::exit::{Exit, Failure};
+use crate::ledger::Limits;
 use audit_event::Pins;
 use clap::Parser;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The longest identity file, in bytes.
 const MAX_IDENTITY: u64 = 1 << 20;
@@ -33,6 +35,18 @@ pub struct Config {
     /// Requests per second that one user may send
     #[arg(long, env = "REEVED_RATE", default_value_t = 20_000)]
     pub rate: u32,
+    /// Seal a segment of the ledger and begin the next beyond this many bytes
+    #[arg(long, env = "REEVED_SEGMENT_BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(4096..))]
+    pub segment_bytes: u64,
+    /// Seal a segment of the ledger and begin the next after this many hours
+    #[arg(long, env = "REEVED_SEGMENT_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..))]
+    pub segment_hours: u64,
+    /// Remove the oldest sealed segments beyond this many bytes in all, once every sink has them [default: keep all]
+    #[arg(long, env = "REEVED_KEEP_BYTES")]
+    pub keep_bytes: Option<u64>,
+    /// Remove sealed segments older than this many days, once every sink has them [default: keep all]
+    #[arg(long, env = "REEVED_KEEP_DAYS")]
+    pub keep_days: Option<u64>,
     /// Write our own diagnostics to rolling files in this directory, not to standard error
     #[arg(long, env = "REEVED_LOG", value_name = "DIR")]
     pub log: Option<PathBuf>,
@@ -52,6 +66,29 @@ fn octal(text: &str) -> Result<u32, String> {
 }
 
 impl Config {
+    /// What the ledger may keep.
+    pub fn limits(&self) -> Limits {
+        let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3600));
+        Limits {
+            segment_bytes: self.segment_bytes,
+            segment_age: hours(self.segment_hours),
+            keep_bytes: self.keep_bytes,
+            keep_age: self.keep_days.map(|days| hours(days.saturating_mul(24))),
+        }
+    }
+
+    /// What of it matters to a reader of the ledger: the CONFIG record.
+    pub fn account(&self, pins: &Pins) -> serde_json::Value {
+        serde_json::json!({
+            "segment_bytes": self.segment_bytes,
+            "segment_hours": self.segment_hours,
+            "keep_bytes": self.keep_bytes,
+            "keep_days": self.keep_days,
+            "rate": self.rate,
+            "pins": pins,
+        })
+    }
+
     /// The pinned identities.
     pub fn pins(&self) -> Result<Pins, Failure> {
         let path = &self.identity;

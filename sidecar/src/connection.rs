@@ -1,11 +1,11 @@
 //! One connection: frames in, answers out, each within a deadline. A client that stalls is dropped, not waited for.
 
-use crate::ledger::{Content, Submission, Submit};
+use crate::ledger::{Command, Content, Submission, Submit};
 use crate::shared::Shared;
 use crate::stop::Stop;
 use audit_event::chain::Peer;
 use audit_event::frame::{self, FrameError, encode_response};
-use audit_event::{ErrorCode, Event, Outcome, Request, Response};
+use audit_event::{Decision, ErrorCode, Event, EventId, Outcome, Request, Response};
 use serde_json::value::RawValue;
 use std::io;
 use std::time::Duration;
@@ -16,13 +16,16 @@ use tokio::time::timeout;
 
 /// For the first request, for the rest of a frame that has begun, and for taking an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// A gate runs one command; whoever runs more over one connection has those beyond this closed at the next start.
+const MAX_RUNNING: usize = 64;
 /// Keys that `events.ndjson` adds; an event that brings them could pretend to be another record.
 const RESERVED: [&str; 3] = ["kind", "seq", "hash"];
 
 /// Why a connection ends with an error that its peer is told.
 type Refusal = (ErrorCode, String);
 
-/// Serves until the peer goes, errs or stalls, or the sidecar stops.
+/// Serves until the peer goes, errs or stalls, or the sidecar stops. When the peer went, the writer is told what it was
+/// for: nobody else will say how that ended.
 pub async fn serve(mut stream: UnixStream, shared: &Shared, submit: Submit, mut stop: Stop) {
     let peer = match peer(&stream) {
         Ok(peer) => peer,
@@ -31,14 +34,30 @@ pub async fn serve(mut stream: UnixStream, shared: &Shared, submit: Submit, mut 
             return;
         }
     };
+    let mut running = Vec::new();
+    converse(&mut stream, peer, shared, &submit, &mut stop, &mut running).await;
+    if !running.is_empty() && !stop.is_stopping() {
+        // A writer that has ended has closed them already.
+        let _ended = submit.send(Command::Gone(running)).await;
+    }
+}
+
+async fn converse(
+    stream: &mut UnixStream,
+    peer: Peer,
+    shared: &Shared,
+    submit: &Submit,
+    stop: &mut Stop,
+    running: &mut Vec<EventId>,
+) {
     let mut is_first = true;
     loop {
         let frame = tokio::select! {
-            frame = next_frame(&mut stream, is_first) => frame,
+            frame = next_frame(stream, is_first) => frame,
             () = stop.wait() => return,
         };
         let answer = match frame {
-            Ok(Some(bytes)) => handle(&bytes, peer, shared, &submit).await,
+            Ok(Some(bytes)) => handle(&bytes, peer, shared, submit, running).await,
             Ok(None) => return,
             Err(refusal) => Err(refusal),
         };
@@ -51,7 +70,7 @@ pub async fn serve(mut stream: UnixStream, shared: &Shared, submit: Submit, mut 
         if let Response::Error { code, .. } = &response {
             shared.metrics.rejected(*code);
         }
-        if send(&mut stream, &response).await.is_err() || must_end {
+        if send(stream, &response).await.is_err() || must_end {
             return;
         }
     }
@@ -121,7 +140,13 @@ async fn next_frame(stream: &mut UnixStream, is_first: bool) -> Result<Option<Ve
     }
 }
 
-async fn handle(bytes: &[u8], peer: Peer, shared: &Shared, submit: &Submit) -> Result<Response, Refusal> {
+async fn handle(
+    bytes: &[u8],
+    peer: Peer,
+    shared: &Shared,
+    submit: &Submit,
+    running: &mut Vec<EventId>,
+) -> Result<Response, Refusal> {
     let request = frame::decode_request(bytes).map_err(|error| {
         let code = if matches!(error, FrameError::Version(_)) {
             ErrorCode::Version
@@ -145,12 +170,20 @@ async fn handle(bytes: &[u8], peer: Peer, shared: &Shared, submit: &Submit) -> R
     let (raw, content) = match request {
         Request::Status => return Ok(Response::Status(shared.status())),
         Request::Record { event } => {
-            let content = Content::Decision(Box::new(decision(&event, peer, shared)?));
-            (one_line(event)?, content)
+            let parsed = decision(&event, peer, shared)?;
+            if parsed.decision == Decision::Allowed && running.len() < MAX_RUNNING {
+                running.push(parsed.event_id.clone());
+            }
+            (one_line(event)?, Content::Decision(Box::new(parsed)))
         }
         Request::Outcome { outcome } => {
             let parsed: Outcome = serde_json::from_str(outcome.get())
                 .map_err(|error| (ErrorCode::BadRequest, format!("the outcome is not one: {error}")))?;
+            if parsed.incomplete.is_some() {
+                let message = "only the ledger itself says that an outcome is incomplete".to_owned();
+                return Err((ErrorCode::BadRequest, message));
+            }
+            running.retain(|id| *id != parsed.event_id);
             (one_line(outcome)?, Content::Outcome(parsed))
         }
     };
@@ -168,7 +201,8 @@ async fn handle(bytes: &[u8], peer: Peer, shared: &Shared, submit: &Submit) -> R
             "the sidecar is stopping; nothing was recorded".to_owned(),
         )
     };
-    submit.send(submission).await.map_err(|_| gone())?;
+    let command = Command::Record(Box::new(submission));
+    submit.send(command).await.map_err(|_| gone())?;
     answered.await.map_err(|_| gone())
 }
 

@@ -5,10 +5,11 @@
 
 use crate::exit::Failure;
 use crate::ledger::io_failure;
-use audit_event::chain::{Hash, Kind, Line};
+use crate::ledger::reader::Reader;
+use audit_event::chain::{Hash, Kind};
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -38,7 +39,7 @@ impl EventsFile {
     ///
     /// # Errors
     /// When files cannot be read or written.
-    pub fn catch_up(directory: &Path, ledger: &Path) -> Result<EventsFile, Failure> {
+    pub fn catch_up(directory: &Path) -> Result<EventsFile, Failure> {
         let path = directory.join("events.ndjson");
         let failed = |error: io::Error| io_failure(&path, &error);
         let mut file = OpenOptions::new()
@@ -54,19 +55,19 @@ impl EventsFile {
             pending: Vec::new(),
             behind: false,
         };
-        let reader = File::open(ledger).map_err(|error| io_failure(ledger, &error))?;
-        for bytes in BufReader::new(reader).split(b'\n') {
-            let bytes = bytes.map_err(|error| io_failure(ledger, &error))?;
-            let Ok(line) = Line::read(&bytes) else { continue }; // the recovery has judged the ledger already
-            if last.is_none_or(|last| line.seq > last) && matches!(line.kind, Kind::Event | Kind::Exit) {
-                events.add(line.data.get(), line.kind.name(), line.seq, &line.hash);
+        let mut reader = Reader::open(directory, last)?;
+        loop {
+            let records = reader.read(usize::MAX, CHUNK)?;
+            if records.is_empty() {
+                return Ok(events);
             }
-            if events.pending.len() > CHUNK {
-                events.flush().map_err(failed)?;
+            for record in &records {
+                if matches!(record.kind, Kind::Event | Kind::Exit) {
+                    events.add(&record.data, record.kind.name(), record.seq, &record.hash);
+                }
             }
+            events.flush().map_err(failed)?;
         }
-        events.flush().map_err(failed)?;
-        Ok(events)
     }
 
     /// Adds a record; [`EventsFile::flush`] writes it.

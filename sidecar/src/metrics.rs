@@ -36,6 +36,9 @@ pub struct Metrics {
     head: IntGauge,
     size: IntGauge,
     available: IntGauge,
+    disk_stage: IntGauge,
+    segment: IntGauge,
+    incomplete: IntCounter,
     append: Histogram,
     batch: Histogram,
 }
@@ -96,6 +99,24 @@ impl Metrics {
             available: register(
                 &registry,
                 IntGauge::new("reeve_ledger_available", "1 when the ledger can record"),
+            ),
+            disk_stage: register(
+                &registry,
+                IntGauge::new(
+                    "reeve_ledger_disk_stage",
+                    "0 free, 1 getting full, 2 nothing new may run, 3 nothing is recorded",
+                ),
+            ),
+            segment: register(
+                &registry,
+                IntGauge::new("reeve_ledger_segment", "Number of the live segment"),
+            ),
+            incomplete: register(
+                &registry,
+                IntCounter::new(
+                    "reeve_outcomes_incomplete_total",
+                    "Allowed commands of which nobody said how they ended",
+                ),
             ),
             append: register(
                 &registry,
@@ -262,6 +283,21 @@ impl Metrics {
     /// The segment grew.
     pub fn ledger_size(&self, bytes: u64) {
         self.size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How full the disk is.
+    pub fn disk_stage(&self, number: i64) {
+        self.disk_stage.set(number);
+    }
+
+    /// A segment began.
+    pub fn segment(&self, number: u64) {
+        self.segment.set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
+
+    /// A command was closed without an outcome of its own.
+    pub fn incomplete(&self) {
+        self.incomplete.inc();
     }
 
     /// Whether the ledger can record.

@@ -44,6 +44,11 @@ impl Stop {
         Ok(Stop { told })
     }
 
+    /// Whether it is time.
+    pub fn is_stopping(&self) -> bool {
+        *self.told.borrow()
+    }
+
     /// Returns when it is time.
     pub async fn wait(&mut self) {
         // An error means that nobody can tell us any more, which is the same.

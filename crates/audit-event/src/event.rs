@@ -180,6 +180,10 @@ pub struct Outcome {
     pub not_started: Option<String>,
     /// How long it ran, in microseconds.
     pub duration_us: u64,
+    /// Set by the ledger itself when nobody is left who could say how it ended, with the reason. The true outcome may
+    /// follow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,9 +1,16 @@
-//! The little that the ledger needs of a file, so that a test can put a failing one in its place.
+//! The little that the ledger needs of files and of their directory, so that a test can put failing ones in their place.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// The present epoch's private key.
+const KEY: &str = "key";
+/// The next epoch's, before its OPEN is durable.
+const NEXT_KEY: &str = "key.next";
+/// The last checkpoint: an anchor for whoever looks only here.
+const CHECKPOINT: &str = "checkpoint";
 
 /// An append-only file.
 pub trait LedgerFile {
@@ -13,6 +20,125 @@ pub trait LedgerFile {
     fn sync(&mut self) -> io::Result<()>;
     /// Cuts the file to `length`.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
+}
+
+/// The directory that the segments are in.
+pub trait Volume {
+    /// Its files.
+    type File: LedgerFile;
+    /// Creates a segment, empty; when this returns, its name is durable.
+    fn create(&mut self, segment: u64) -> io::Result<Self::File>;
+    /// Removes a segment.
+    fn remove(&mut self, segment: u64) -> io::Result<()>;
+    /// Makes the next epoch's key durable, beside the present one.
+    fn keep_next_key(&mut self, seed: &[u8; 32]) -> io::Result<()>;
+    /// The next key becomes the present one; the old one is erased.
+    fn promote_key(&mut self) -> io::Result<()>;
+    /// Leaves the last checkpoint where others find it.
+    fn show_checkpoint(&mut self, note: &str) -> io::Result<()>;
+    /// 32 bytes that nobody can guess.
+    fn random(&mut self) -> io::Result<[u8; 32]>;
+}
+
+/// The directory on disk.
+#[derive(Debug)]
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    /// The private keys that are there: the present one and, after a crash, the next one.
+    pub fn keys(&self) -> io::Result<Vec<[u8; 32]>> {
+        let mut keys = Vec::new();
+        for name in [KEY, NEXT_KEY] {
+            match std::fs::read(self.0.join(name)) {
+                Ok(bytes) => keys.extend(<[u8; 32]>::try_from(bytes)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The last checkpoint, if one was left.
+    pub fn checkpoint(&self) -> io::Result<Option<String>> {
+        match std::fs::read_to_string(self.0.join(CHECKPOINT)) {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// Writes a whole file and makes its content durable; its name is not yet.
+    fn write(&self, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(self.0.join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+}
+
+/// A segment's name.
+pub fn segment_name(segment: u64) -> String {
+    format!("ledger-{segment:06}.ndjson")
+}
+
+/// The number in a segment's name.
+pub fn segment_number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let digits = name.strip_prefix("ledger-")?.strip_suffix(".ndjson")?;
+    digits.parse().ok().filter(|number| segment_name(*number) == name)
+}
+
+impl Volume for Directory {
+    type File = SegmentFile;
+
+    fn create(&mut self, segment: u64) -> io::Result<SegmentFile> {
+        let file = SegmentFile::open(&self.0.join(segment_name(segment)))?;
+        self.sync()?;
+        Ok(file)
+    }
+
+    fn remove(&mut self, segment: u64) -> io::Result<()> {
+        match std::fs::remove_file(self.0.join(segment_name(segment))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.sync(),
+        }
+    }
+
+    fn keep_next_key(&mut self, seed: &[u8; 32]) -> io::Result<()> {
+        self.write(NEXT_KEY, seed, 0o600)?;
+        self.sync()
+    }
+
+    fn promote_key(&mut self) -> io::Result<()> {
+        let present = self.0.join(KEY);
+        if present.exists() {
+            // Written over in place first: a rename alone leaves the old bytes on the disk.
+            let mut old = OpenOptions::new().write(true).open(&present)?;
+            old.write_all(&[0; 32])?;
+            old.sync_all()?;
+        }
+        std::fs::rename(self.0.join(NEXT_KEY), present)?;
+        self.sync()
+    }
+
+    fn show_checkpoint(&mut self, note: &str) -> io::Result<()> {
+        self.write("checkpoint.new", note.as_bytes(), 0o640)?;
+        std::fs::rename(self.0.join("checkpoint.new"), self.0.join(CHECKPOINT))
+    }
+
+    fn random(&mut self) -> io::Result<[u8; 32]> {
+        let mut seed = [0; 32];
+        File::open("/dev/urandom")?.read_exact(&mut seed)?;
+        Ok(seed)
+    }
 }
 
 /// A segment on disk.
@@ -41,14 +167,33 @@ impl SegmentFile {
         })
     }
 
-    /// Whether the name still leads to the file we write: a deleted or replaced ledger would swallow records.
-    pub fn check_identity(&self) -> Result<(), String> {
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the name still leads to the file we write, it has no other name, and its length is `expected`: a deleted or
+    /// replaced ledger would swallow records, and one that others write is not ours alone.
+    pub fn check_identity(&self, expected: u64) -> Result<(), String> {
         let at = self.path.display();
-        match std::fs::symlink_metadata(&self.path) {
-            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => Ok(()),
-            Ok(_) => Err(format!("{at} was replaced by another file; restart the sidecar")),
-            Err(error) => Err(format!("{at} is gone: {error}; restart the sidecar")),
+        let found = std::fs::symlink_metadata(&self.path)
+            .map_err(|error| format!("{at} is gone: {error}; restart the sidecar"))?;
+        if (found.dev(), found.ino()) != (self.device, self.inode) {
+            return Err(format!("{at} was replaced by another file; restart the sidecar"));
         }
+        if found.nlink() != 1 {
+            return Err(format!(
+                "{at} has {} names; remove the others and restart the sidecar",
+                found.nlink()
+            ));
+        }
+        if found.size() != expected {
+            return Err(format!(
+                "{at} has {} bytes where {expected} were written: somebody else wrote or cut it; run `reeve audit verify`",
+                found.size()
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -3,18 +3,27 @@
 //! ```text
 //! DIR/lock                    held while a sidecar runs; names its process
 //! DIR/writer                  the ledger's id, made once
-//! DIR/ledger-000001.ndjson    the records (format: `audit_event::chain`)
+//! DIR/ledger-000001.ndjson …  the records (format: `audit_event::chain`), in segments
+//! DIR/key                     the present epoch's private key; `key.next` while the next one begins
+//! DIR/checkpoint              the last signed checkpoint
+//! DIR/cursors/NAME            how far a sink is (`reader`)
 //! DIR/events.ndjson           the same events, flat, for log shippers; derived
 //! ```
 
+mod disk;
+#[cfg(test)]
+mod faults;
 mod file;
+mod orphans;
+pub mod reader;
 mod recovery;
 mod store;
 mod writer;
 
-pub use writer::{Content, Submission, Submit, Writer};
+pub use disk::Limits;
+pub use writer::{Command, Content, Submission, Submit, Writer};
 
-use self::file::SegmentFile;
+use self::file::{Directory, SegmentFile};
 use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
@@ -25,32 +34,52 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::Store;
+use audit_event::note::{Checkpoint, SecretKey};
+use orphans::Orphans;
+use recovery::Recovered;
+use std::collections::BTreeMap;
+use store::{Beginning, Store};
 
 /// A ledger that is open, recovered, and synced.
 #[derive(Debug)]
 pub struct Ledger {
+    directory: PathBuf,
     path: PathBuf,
-    store: Store<SegmentFile>,
+    store: Store<Directory>,
     window: Window,
+    orphans: Orphans,
+    spools: BTreeMap<String, (u64, String)>,
     events: EventsFile,
     lock: Flock<File>,
 }
 
 impl Ledger {
-    /// Opens or creates the ledger in `directory`, checks its chain, cuts a torn last line, and writes OPEN.
+    /// Opens or creates the ledger in `directory`, checks its newest part, cuts a torn last line, and writes OPEN.
     ///
     /// # Errors
     /// When another sidecar has it, when it is damaged, or when the disk does not let us.
-    pub fn open(directory: &Path) -> Result<Ledger, Failure> {
+    pub fn open(directory: &Path, account: &serde_json::Value) -> Result<Ledger, Failure> {
         prepare(directory)?;
         let lock = lock(directory)?;
         let writer = writer_id(directory)?;
         let recovered = recovery::recover(directory)?;
+        let volume = Directory(directory.to_owned());
+        check_against_checkpoint(&volume, &recovered)?;
+        let key = signing_key(&volume, &recovered)?;
         let path = recovered.path.clone();
         let file = SegmentFile::open(&path).map_err(|error| io_failure(&path, &error))?;
-        let mut store = Store::new(file, recovered.length, recovered.cursor, writer);
-        store.open_epoch(recovered.torn.as_ref()).map_err(|error| {
+        sync_directory(directory)?;
+        let events = EventsFile::catch_up(directory)?;
+        let beginning = Beginning {
+            segment: recovered.segment,
+            length: recovered.length,
+            cursor: recovered.cursor,
+            tree: recovered.tree,
+            key,
+            writer,
+        };
+        let mut store = Store::new(volume, file, beginning);
+        store.open_epoch(recovered.torn.as_ref(), account).map_err(|error| {
             Failure::new(
                 Exit::Io,
                 format!(
@@ -59,12 +88,13 @@ impl Ledger {
                 ),
             )
         })?;
-        sync_directory(directory)?;
-        let events = EventsFile::catch_up(directory, &path)?;
         Ok(Ledger {
+            directory: directory.to_owned(),
             path,
             store,
             window: recovered.window,
+            orphans: recovered.orphans,
+            spools: recovered.spools,
             events,
             lock,
         })
@@ -79,8 +109,53 @@ impl Ledger {
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn spawn(self, shared: Arc<Shared>) -> Result<(Submit, Writer), Failure> {
-        writer::spawn(self, shared)
+    pub fn spawn(self, shared: Arc<Shared>, limits: Limits) -> Result<(Submit, Writer), Failure> {
+        writer::spawn(self, shared, limits)
+    }
+}
+
+/// What was once signed must still be there.
+fn check_against_checkpoint(volume: &Directory, recovered: &Recovered) -> Result<(), Failure> {
+    let path = volume.0.join("checkpoint");
+    let note = volume.checkpoint().map_err(|error| io_failure(&path, &error))?;
+    let checkpoint = match note.as_deref().map(Checkpoint::read) {
+        None => return Ok(()),
+        Some(Ok(checkpoint)) => checkpoint,
+        Some(Err(error)) => {
+            tracing::warn!(%error, "the file `checkpoint` is not one; the ledger has its own copy");
+            return Ok(());
+        }
+    };
+    if checkpoint.size <= recovered.cursor.next {
+        return Ok(());
+    }
+    let message = format!(
+        "{}: {} records were signed, but only {} are left; the end was cut off or an older state was put back: \
+         this ledger is evidence now, move its directory aside and start with an empty one",
+        path.display(),
+        checkpoint.size,
+        recovered.cursor.next
+    );
+    Err(Failure::new(Exit::Damaged, message))
+}
+
+/// The private key that belongs to the last epoch.
+fn signing_key(volume: &Directory, recovered: &Recovered) -> Result<Option<SecretKey>, Failure> {
+    let Some(public) = &recovered.key else { return Ok(None) };
+    let path = volume.0.join("key");
+    let keys = volume.keys().map_err(|error| io_failure(&path, &error))?;
+    let found = keys.iter().map(SecretKey::from_seed).find(|key| key.public() == *public);
+    match found {
+        Some(key) => Ok(Some(key)),
+        None => Err(Failure::new(
+            Exit::Damaged,
+            format!(
+                "{}: the key of epoch {} is not there, so nothing can continue this ledger: \
+                 restore the file, or move the directory aside and start with an empty one",
+                path.display(),
+                recovered.cursor.epoch
+            ),
+        )),
     }
 }
 

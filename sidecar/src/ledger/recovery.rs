@@ -1,27 +1,49 @@
-//! The walk over the ledger at the start: its chain is checked, a torn last line is cut, the recent ids are remembered.
+//! The walk at the start: the last two segments are verified, a torn last line is cut, and what the writer must remember is
+//! remembered. Older segments are sealed and not read, so a start takes as long for a large ledger as for a small one.
 
+use super::file::{segment_name, segment_number};
 use super::io_failure;
+use super::orphans::Orphans;
 use crate::exit::{Exit, Failure};
 use crate::window::{Key, Known, Window, digest};
-use audit_event::chain::{Cursor, Kind, Line};
+use audit_event::chain::{Cursor, Fields, Kind};
+use audit_event::note::PublicKey;
+use audit_event::tree::Tree;
+use audit_event::verify::{Checked, Verifier};
 use audit_event::{Decision, EventId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+/// The most segments that are read at the start.
+const WALKED: usize = 2;
+/// The longest line that is read: a frame and its envelope.
+pub const MAX_LINE: u64 = 2 * audit_event::frame::MAX_FRAME as u64;
 
 /// What the walk found.
 #[derive(Debug)]
 pub struct Recovered {
-    /// The live segment.
+    /// The live segment's number.
+    pub segment: u64,
+    /// Its path.
     pub path: PathBuf,
     /// Its intact bytes.
     pub length: u64,
     /// Where the chain stands.
     pub cursor: Cursor,
+    /// The tree so far.
+    pub tree: Tree,
+    /// The last epoch's key; `None` for a new ledger.
+    pub key: Option<PublicKey>,
     /// The recent ids.
     pub window: Window,
+    /// What was allowed and has not ended.
+    pub orphans: Orphans,
+    /// Per spool: what was taken in, the last number and hash.
+    pub spools: BTreeMap<String, (u64, String)>,
     /// What was cut off.
     pub torn: Option<Torn>,
 }
@@ -35,97 +57,167 @@ pub struct Torn {
     pub sha256: String,
 }
 
-/// Walks all segments of `directory`.
+/// Walks the newest segments of `directory`.
 ///
 /// # Errors
 /// When a record is damaged anywhere but at the very end: the ledger is evidence then, and nothing is added to it.
 pub fn recover(directory: &Path) -> Result<Recovered, Failure> {
-    let segments = segments(directory)?;
-    let path = segments
+    let mut segments = segments(directory)?;
+    let begun = take_empty_last(&mut segments)?;
+    let (mut segment, mut path) = segments
         .last()
         .cloned()
-        .unwrap_or_else(|| directory.join("ledger-000001.ndjson"));
-    let mut recovered = Recovered {
-        path,
-        length: 0,
-        cursor: Cursor::start(),
+        .unwrap_or_else(|| (1, directory.join(segment_name(1))));
+    let mut walk = Walk {
+        verifier: Verifier::new(Vec::new()),
         window: Window::default(),
+        orphans: Orphans::default(),
+        spools: BTreeMap::new(),
+        length: 0,
         torn: None,
     };
-    for (index, segment) in segments.iter().enumerate() {
-        let is_last = index.saturating_add(1) == segments.len();
-        walk(segment, is_last, &mut recovered)?;
+    for (_, file) in segments.iter().skip(segments.len().saturating_sub(WALKED)) {
+        walk.segment(file, *file == path)?;
     }
-    if recovered.torn.is_some() {
-        let cut = OpenOptions::new().write(true).open(&recovered.path);
-        cut.and_then(|file| file.set_len(recovered.length).and_then(|()| file.sync_all()))
-            .map_err(|error| io_failure(&recovered.path, &error))?;
+    if walk.torn.is_some() {
+        let cut = OpenOptions::new().write(true).open(&path);
+        cut.and_then(|file| file.set_len(walk.length).and_then(|()| file.sync_all()))
+            .map_err(|error| io_failure(&path, &error))?;
     }
-    Ok(recovered)
+    if let Some((number, file)) = begun {
+        if walk.verifier.cursor().is_sealed() {
+            (segment, path, walk.length) = (number, file, 0);
+        } else {
+            // It was made, but the one before it was not sealed any more: that one goes on.
+            std::fs::remove_file(&file).map_err(|error| io_failure(&file, &error))?;
+        }
+    }
+    Ok(Recovered {
+        segment,
+        path,
+        length: walk.length,
+        cursor: walk.verifier.cursor().clone(),
+        tree: walk.verifier.tree().clone(),
+        key: walk.verifier.key().cloned(),
+        window: walk.window,
+        orphans: walk.orphans,
+        spools: walk.spools,
+        torn: walk.torn,
+    })
 }
 
-/// The segments, in order.
-pub fn segments(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// The segments by number.
+pub fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(|error| io_failure(directory, &error))? {
         let path = entry.map_err(|error| io_failure(directory, &error))?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        if name.starts_with("ledger-") && name.ends_with(".ndjson") {
-            found.push(path);
+        if let Some(number) = segment_number(&path) {
+            found.push((number, path));
         }
     }
     found.sort();
     Ok(found)
 }
 
-fn walk(segment: &Path, is_last: bool, recovered: &mut Recovered) -> Result<(), Failure> {
-    let file = File::open(segment).map_err(|error| io_failure(segment, &error))?;
-    let mut reader = BufReader::with_capacity(1 << 18, file);
-    let mut bytes = Vec::new();
-    let mut number = 0_u64;
-    recovered.length = 0;
-    loop {
-        bytes.clear();
-        if reader
-            .read_until(b'\n', &mut bytes)
-            .map_err(|error| io_failure(segment, &error))?
-            == 0
-        {
-            return Ok(());
-        }
-        number = number.saturating_add(1);
-        let Some(line) = bytes.strip_suffix(b"\n") else {
-            if is_last {
-                let sha256 = Sha256::digest(&bytes)
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
-                tracing::warn!(
-                    bytes = bytes.len(),
-                    "a torn last line is cut off; it was never acknowledged"
-                );
-                recovered.torn = Some(Torn {
-                    bytes: bytes.len(),
-                    sha256,
-                });
-                return Ok(());
+/// Takes a last segment without a byte out of the list: its first record was never written.
+fn take_empty_last(segments: &mut Vec<(u64, PathBuf)>) -> Result<Option<(u64, PathBuf)>, Failure> {
+    let Some((_, path)) = segments.last().filter(|_| segments.len() > 1) else { return Ok(None) };
+    let metadata = path.metadata().map_err(|error| io_failure(path, &error))?;
+    Ok(if metadata.len() == 0 { segments.pop() } else { None })
+}
+
+struct Walk {
+    verifier: Verifier,
+    window: Window,
+    orphans: Orphans,
+    spools: BTreeMap<String, (u64, String)>,
+    length: u64,
+    torn: Option<Torn>,
+}
+
+impl Walk {
+    fn segment(&mut self, segment: &Path, is_last: bool) -> Result<(), Failure> {
+        let file = File::open(segment).map_err(|error| io_failure(segment, &error))?;
+        let mut reader = BufReader::with_capacity(1 << 18, file);
+        let mut bytes = Vec::new();
+        self.verifier.begin_segment(&segment.display().to_string());
+        self.length = 0;
+        loop {
+            bytes.clear();
+            let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut bytes);
+            if read.map_err(|error| io_failure(segment, &error))? == 0 {
+                break;
             }
-            return Err(damaged(
-                segment,
-                number,
-                "the line is torn, and it is not the last",
-            ));
+            let Some(line) = bytes.strip_suffix(b"\n") else {
+                self.tear(segment, &bytes, is_last)?;
+                break;
+            };
+            let checked = Checked::of(line);
+            self.verifier.record(&checked);
+            if self.verifier.is_over() {
+                break;
+            }
+            if let Ok(checked) = &checked {
+                self.remember(checked.fields());
+            }
+            self.length = self.length.saturating_add(bytes.len() as u64);
+        }
+        match self.verifier.settle() {
+            Some(fault) => Err(damaged(segment, fault.line, &fault.what)),
+            None => Ok(()),
+        }
+    }
+
+    fn tear(&mut self, segment: &Path, bytes: &[u8], is_last: bool) -> Result<(), Failure> {
+        if !is_last || bytes.len() as u64 >= MAX_LINE {
+            return Err(damaged(segment, 0, "a line without its end stands where none can"));
+        }
+        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        tracing::warn!(
+            bytes = bytes.len(),
+            "a torn last line is cut off; it was never acknowledged"
+        );
+        self.torn = Some(Torn { bytes: bytes.len(), sha256 });
+        Ok(())
+    }
+
+    fn remember(&mut self, line: &Fields<'_>) {
+        match line.kind {
+            Kind::Event | Kind::Exit => self.remember_event(line),
+            Kind::Spool => {
+                if let Ok(taken) = serde_json::from_str::<Taken>(line.data) {
+                    self.spools.insert(taken.spool, (taken.last, taken.head));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn remember_event(&mut self, line: &Fields<'_>) {
+        let Ok(recorded) = serde_json::from_str::<Recorded>(line.data) else {
+            return;
         };
-        let line = Line::read(line).map_err(|broken| damaged(segment, number, &broken.to_string()))?;
-        recovered
-            .cursor
-            .step(&line)
-            .map_err(|broken| damaged(segment, number, &broken.to_string()))?;
-        remember(&line, &mut recovered.window);
-        recovered.length = recovered.length.saturating_add(bytes.len() as u64);
+        let key = match line.kind {
+            Kind::Event => Key::decision(&recorded.event_id),
+            _ => Key::outcome(&recorded.event_id),
+        };
+        if line.kind == Kind::Exit {
+            self.orphans.ended(&recorded.event_id);
+        } else if recorded.decision == Some(Decision::Allowed) {
+            let pid = line.peer.map_or(0, |peer| peer.pid);
+            self.orphans.allowed(&recorded.event_id, pid);
+        }
+        if recorded.incomplete.is_some() {
+            return; // the true outcome may still come
+        }
+        let known = Known {
+            seq: line.seq,
+            hash: line.hash,
+            digest: digest(line.data.as_bytes()),
+            decision: recorded.decision,
+            is_apply: is_apply(&recorded.wrapper, &recorded.operation),
+        };
+        self.window.insert(key, known);
     }
 }
 
@@ -146,27 +238,16 @@ struct Recorded {
     wrapper: String,
     #[serde(default)]
     operation: String,
+    #[serde(default)]
+    incomplete: Option<serde::de::IgnoredAny>,
 }
 
-fn remember(line: &Line, window: &mut Window) {
-    if !matches!(line.kind, Kind::Event | Kind::Exit) {
-        return;
-    }
-    let Ok(recorded) = serde_json::from_str::<Recorded>(line.data.get()) else {
-        return;
-    };
-    let key = match line.kind {
-        Kind::Event => Key::decision(&recorded.event_id),
-        _ => Key::outcome(&recorded.event_id),
-    };
-    let known = Known {
-        seq: line.seq,
-        hash: line.hash,
-        digest: digest(line.data.get().as_bytes()),
-        decision: recorded.decision,
-        is_apply: is_apply(&recorded.wrapper, &recorded.operation),
-    };
-    window.insert(key, known);
+/// What a SPOOL record says.
+#[derive(Deserialize)]
+struct Taken {
+    spool: String,
+    last: u64,
+    head: String,
 }
 
 /// `kubectl apply` has a counter of its own.

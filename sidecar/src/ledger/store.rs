@@ -1,13 +1,24 @@
-//! The ledger's state over a file: what is durable, and the step to more. No threads, no clocks but what it is given.
+//! The ledger's state over its files: what is durable, and the step to more. No threads, no clocks but what it is given.
 //!
-//! INVARIANT: `length`, `cursor` describe bytes that a successful sync has covered, and nothing else is ever acknowledged.
+//! INVARIANT: `length`, `cursor` and `tree` describe bytes that a successful sync has covered, and nothing else is ever
+//! acknowledged.
 
-use super::file::LedgerFile;
+use super::file::{LedgerFile, Volume};
 use super::recovery::Torn;
 use audit_event::chain::{Cursor, Draft, Hash, Kind, Peer, write_line};
+use audit_event::note::SecretKey;
+use audit_event::records::{self, Open, Place, Prune, Seal, Signed};
+use audit_event::tree::{self, Tree};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
+
+/// So long may records stand without a signature.
+const SIGN_DIRTY: Duration = Duration::from_secs(5);
+/// So often is signed when nothing happens.
+const SIGN_IDLE: Duration = Duration::from_secs(60);
+/// So many records may stand without a signature.
+const SIGN_RECORDS: u64 = 10_000;
 
 /// A record to be written.
 #[derive(Debug, Clone)]
@@ -18,6 +29,17 @@ pub struct Item {
     pub peer: Option<Peer>,
     /// One line of JSON.
     pub data: String,
+}
+
+impl Item {
+    /// A record of the writer's own.
+    pub fn own(kind: Kind, data: &serde_json::Value) -> Item {
+        Item {
+            kind,
+            peer: None,
+            data: data.to_string(),
+        }
+    }
 }
 
 /// A record that is durable.
@@ -40,100 +62,285 @@ pub enum CommitError {
     Broken(String),
 }
 
-/// The ledger over a file.
+/// What is known of a ledger before it is written to.
 #[derive(Debug)]
-pub struct Store<F> {
-    file: F,
+pub struct Beginning {
+    /// The live segment's number.
+    pub segment: u64,
+    /// Its intact bytes.
+    pub length: u64,
+    /// Where the chain stands.
+    pub cursor: Cursor,
+    /// The tree so far.
+    pub tree: Tree,
+    /// The last epoch's key; none before the first.
+    pub key: Option<SecretKey>,
+    /// The ledger's id.
+    pub writer: String,
+}
+
+/// The ledger over a directory.
+#[derive(Debug)]
+pub struct Store<V: Volume> {
+    volume: V,
+    file: V::File,
+    segment: u64,
     length: u64,
     cursor: Cursor,
+    tree: Tree,
+    key: Option<SecretKey>,
+    /// The key of the epoch that begins with the next OPEN.
+    next_key: Option<SecretKey>,
     writer: String,
     started: Instant,
+    segment_began: Instant,
+    last_signed: (u64, Instant),
+    /// The last checkpoint; taken by whoever passes it on.
+    checkpoint: Option<String>,
     broken: Option<String>,
 }
 
-impl<F: LedgerFile> Store<F> {
-    /// Continues after `cursor`, `length` bytes into the file.
-    pub fn new(file: F, length: u64, cursor: Cursor, writer: String) -> Store<F> {
+/// What a line is made from. The signed ones depend on what stands before them.
+enum Entry<'a> {
+    Plain(&'a Item),
+    Open,
+    Checkpoint,
+    Seal,
+    Prune(u64),
+}
+
+impl<V: Volume> Store<V> {
+    /// Continues `file` in `volume`.
+    pub fn new(volume: V, file: V::File, beginning: Beginning) -> Store<V> {
         Store {
+            volume,
             file,
-            length,
-            cursor,
-            writer,
+            segment: beginning.segment,
+            length: beginning.length,
+            cursor: beginning.cursor,
+            tree: beginning.tree,
+            key: beginning.key,
+            next_key: None,
+            writer: beginning.writer,
             started: Instant::now(),
+            segment_began: Instant::now(),
+            last_signed: (0, Instant::now()),
+            checkpoint: None,
             broken: None,
         }
     }
 
-    /// Begins a new epoch: OPEN, and RECOVER when a torn line was cut.
-    pub fn open_epoch(&mut self, torn: Option<&Torn>) -> Result<(), CommitError> {
-        self.cursor.epoch = self.cursor.epoch.saturating_add(1);
-        let open = serde_json::json!({
-            "format": "audit-chain/1",
-            "version": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "previous": self.cursor.head.to_string(),
-        });
-        let mut items = vec![own(Kind::Open, &open)];
-        if let Some(torn) = torn {
+    /// Begins a new epoch: OPEN, RECOVER when a torn line was cut, and CONFIG.
+    pub fn open_epoch(&mut self, torn: Option<&Torn>, account: &serde_json::Value) -> Result<(), CommitError> {
+        self.make_next_key().map_err(CommitError::Write)?;
+        let recover = torn.map(|torn| {
             let what =
                 serde_json::json!({ "bytes": torn.bytes, "sha256": torn.sha256, "acknowledged": false });
-            items.push(own(Kind::Recover, &what));
-        }
-        self.commit(&items).map(drop)
+            Item::own(Kind::Recover, &what)
+        });
+        let config = Item::own(Kind::Config, account);
+        let entries: Vec<Entry<'_>> = [Entry::Open]
+            .into_iter()
+            .chain(recover.iter().chain([&config]).map(Entry::Plain))
+            .collect();
+        self.append(&entries).map(drop)
     }
 
     /// Ends the epoch in order.
     pub fn seal(&mut self) -> Result<(), CommitError> {
-        let what = serde_json::json!({ "records": self.cursor.next });
-        self.commit(&[own(Kind::Seal, &what)]).map(drop)
+        if self.needs_open() {
+            return Ok(()); // a rotation was interrupted: it is sealed already
+        }
+        self.append(&[Entry::Seal]).map(drop)
     }
 
     /// Makes all of `items` durable, in order, with one write and one sync; or none of them.
     pub fn commit(&mut self, items: &[Item]) -> Result<Vec<Written>, CommitError> {
-        if let Some(why) = &self.broken {
-            return Err(CommitError::Broken(why.clone()));
+        let mut entries = Vec::with_capacity(items.len().saturating_add(1));
+        if self.needs_open() {
+            entries.push(Entry::Open);
+        } else if self.must_sign() {
+            entries.push(Entry::Checkpoint);
         }
-        let (bytes, written) = self.lines(items);
-        if let Err(error) = self.file.append(&bytes) {
+        let own = entries.len();
+        entries.extend(items.iter().map(Entry::Plain));
+        let mut written = self.append(&entries)?;
+        Ok(written.split_off(own.min(written.len())))
+    }
+
+    /// Signs what stands unsigned, when it is time.
+    pub fn sign(&mut self) -> Result<(), CommitError> {
+        if self.must_sign() { self.append(&[Entry::Checkpoint]).map(drop) } else { Ok(()) }
+    }
+
+    /// Says that the segments up to `through` are removed, then removes them.
+    pub fn prune(&mut self, through: u64, first: u64) -> Result<(), CommitError> {
+        self.append(&[Entry::Prune(through)])?;
+        (first..=through)
+            .try_for_each(|segment| self.volume.remove(segment))
+            .map_err(CommitError::Write)
+    }
+
+    /// Seals this segment and begins the next. When the disk takes no new file, this one goes on.
+    pub fn rotate(&mut self) -> Result<(), CommitError> {
+        if self.needs_open() {
+            return Ok(()); // begun already
+        }
+        self.refuse_when_broken()?;
+        self.make_next_key().map_err(CommitError::Write)?;
+        let next = self.segment.saturating_add(1);
+        let file = self.volume.create(next).map_err(CommitError::Write)?;
+        if let Err(error) = self.append(&[Entry::Seal]) {
+            return match self.volume.remove(next) {
+                Ok(()) => Err(error),
+                Err(worse) => Err(self.give_up(format!("{error}; segment {next} cannot be removed: {worse}"))),
+            };
+        }
+        self.file = file;
+        self.segment = next;
+        self.length = 0;
+        self.segment_began = Instant::now();
+        self.append(&[Entry::Open]).map(drop)
+    }
+
+    /// Whether the next record must be an OPEN.
+    fn needs_open(&self) -> bool {
+        self.cursor.last.is_none() || self.cursor.is_sealed()
+    }
+
+    fn must_sign(&self) -> bool {
+        let (seq, when) = self.last_signed;
+        let unsigned = self.cursor.next.saturating_sub(seq.saturating_add(1));
+        let age = when.elapsed();
+        !self.needs_open()
+            && (unsigned >= SIGN_RECORDS || age >= SIGN_IDLE || (unsigned > 0 && age >= SIGN_DIRTY))
+    }
+
+    fn make_next_key(&mut self) -> io::Result<()> {
+        if self.next_key.is_none() {
+            let seed = self.volume.random()?;
+            self.volume.keep_next_key(&seed)?;
+            self.next_key = Some(SecretKey::from_seed(&seed));
+        }
+        Ok(())
+    }
+
+    fn refuse_when_broken(&self) -> Result<(), CommitError> {
+        match &self.broken {
+            Some(why) => Err(CommitError::Broken(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&mut self, entries: &[Entry<'_>]) -> Result<Vec<Written>, CommitError> {
+        self.refuse_when_broken()?;
+        let lines = self.lines(entries)?;
+        if let Err(error) = self.file.append(&lines.bytes) {
             return Err(self.undo(error));
         }
         if let Err(error) = self.file.sync() {
             // The kernel may have dropped the pages and forgotten the error: a second sync would lie.
             return Err(self.give_up(format!("fdatasync failed: {error}")));
         }
-        self.length = self.length.saturating_add(bytes.len() as u64);
-        if let Some(last) = written.last() {
-            self.cursor.next = last.seq.saturating_add(1);
-            self.cursor.head = last.hash;
-            self.cursor.last = items.last().map(|item| item.kind);
+        self.length = self.length.saturating_add(lines.bytes.len() as u64);
+        self.cursor = lines.cursor;
+        self.tree = lines.tree;
+        if let Some(seq) = lines.signed {
+            self.last_signed = (seq, lines.at);
         }
-        Ok(written)
+        if entries.iter().any(|entry| matches!(entry, Entry::Open)) {
+            self.key = self.next_key.take();
+            // Without this the old key would stay usable; and the next start could not tell which one is ours.
+            if let Err(error) = self.volume.promote_key() {
+                return Err(self.give_up(format!("the new key cannot be put in the old one's place: {error}")));
+            }
+        }
+        if let Some(note) = lines.note {
+            if let Err(error) = self.volume.show_checkpoint(&note) {
+                // The same checkpoint is in the ledger; the file beside it is a convenience.
+                tracing::warn!(%error, "the file `checkpoint` cannot be written");
+            }
+            self.checkpoint = Some(note);
+        }
+        Ok(lines.written)
     }
 
-    fn lines(&self, items: &[Item]) -> (Vec<u8>, Vec<Written>) {
-        let mut bytes =
-            Vec::with_capacity(items.iter().map(|item| item.data.len().saturating_add(400)).sum());
-        let mut head = self.cursor.head;
-        let mut seq = self.cursor.next;
-        let mut written = Vec::with_capacity(items.len());
+    fn lines(&self, entries: &[Entry<'_>]) -> Result<Lines, CommitError> {
+        let mut lines = Lines {
+            bytes: Vec::with_capacity(entries.iter().map(Entry::size).sum()),
+            written: Vec::with_capacity(entries.len()),
+            cursor: self.cursor.clone(),
+            tree: self.tree.clone(),
+            at: Instant::now(),
+            signed: None,
+            note: None,
+        };
         let wall = format!("{:.6}", jiff::Timestamp::now());
-        let monotonic_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        for item in items {
+        let since = lines.at.saturating_duration_since(self.started);
+        let monotonic_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        for entry in entries {
+            let opens = matches!(entry, Entry::Open);
+            if opens {
+                lines.cursor.epoch = lines.cursor.epoch.saturating_add(1);
+            }
+            let own = self.compose(entry, &mut lines)?;
+            let (kind, peer, data) = match (&own, entry) {
+                (Some((kind, data)), _) => (*kind, None, data.as_str()),
+                (None, Entry::Plain(item)) => (item.kind, item.peer, item.data.as_str()),
+                (None, _) => continue,
+            };
             let draft = Draft {
                 writer: &self.writer,
-                epoch: self.cursor.epoch,
-                seq,
+                epoch: lines.cursor.epoch,
+                seq: lines.cursor.next,
                 wall: &wall,
                 monotonic_ns,
-                kind: item.kind,
-                peer: item.peer,
-                data: &item.data,
+                kind,
+                peer,
+                data,
             };
-            head = write_line(&mut bytes, head, &draft);
-            written.push(Written { seq, hash: head });
-            seq = seq.saturating_add(1);
+            lines.write(&draft, own.is_some());
         }
-        (bytes, written)
+        Ok(lines)
+    }
+
+    /// The kind and data of a signed record.
+    fn compose(&self, entry: &Entry<'_>, lines: &mut Lines) -> Result<Option<(Kind, String)>, CommitError> {
+        let place = Place {
+            writer: &self.writer,
+            tree: &lines.tree,
+            head: lines.cursor.head,
+            epoch: lines.cursor.epoch,
+        };
+        let no_key = || CommitError::Broken("there is no key to sign with".to_owned());
+        let (kind, data) = match entry {
+            Entry::Plain(_) => return Ok(None),
+            Entry::Open => {
+                let new = self.next_key.as_ref().ok_or_else(no_key)?;
+                let old = self.key.as_ref().unwrap_or(new);
+                let version = env!("CARGO_PKG_VERSION");
+                let open = Open::new(&place, self.segment, version, std::process::id(), &new.public(), old);
+                (Kind::Open, serde_json::to_string(&open))
+            }
+            Entry::Checkpoint => {
+                let note = records::note(Kind::Checkpoint, &place, &[], self.key.as_ref().ok_or_else(no_key)?);
+                lines.note = Some(note.clone());
+                (Kind::Checkpoint, serde_json::to_string(&Signed { note }))
+            }
+            Entry::Seal => {
+                let note = records::note(Kind::Seal, &place, &[], self.key.as_ref().ok_or_else(no_key)?);
+                let records = lines.cursor.next;
+                lines.note = Some(note.clone());
+                (Kind::Seal, serde_json::to_string(&Seal { records, note }))
+            }
+            Entry::Prune(through) => {
+                let more = [("through", through.to_string())];
+                let note = records::note(Kind::Prune, &place, &more, self.key.as_ref().ok_or_else(no_key)?);
+                (Kind::Prune, serde_json::to_string(&Prune { through: *through, note }))
+            }
+        };
+        let data = data.map_err(|error| CommitError::Write(io::Error::other(error)))?;
+        Ok(Some((kind, data)))
     }
 
     /// Takes back a write of which some part may have arrived.
@@ -157,119 +364,65 @@ impl<F: LedgerFile> Store<F> {
         &self.cursor
     }
 
-    /// Durable bytes.
+    /// Durable bytes of the live segment.
     pub fn length(&self) -> u64 {
         self.length
     }
 
+    /// The live segment's number.
+    pub fn segment(&self) -> u64 {
+        self.segment
+    }
+
+    /// How long this process has been writing the live segment.
+    pub fn segment_age(&self) -> Duration {
+        self.segment_began.elapsed()
+    }
+
+    /// The newest checkpoint, once.
+    pub fn take_checkpoint(&mut self) -> Option<String> {
+        self.checkpoint.take()
+    }
+
     /// The file, for checks.
-    pub fn file(&self) -> &F {
+    pub fn file(&self) -> &V::File {
         &self.file
     }
 }
 
-fn own(kind: Kind, data: &serde_json::Value) -> Item {
-    Item {
-        kind,
-        peer: None,
-        data: data.to_string(),
+impl Entry<'_> {
+    /// About how many bytes its line takes.
+    fn size(&self) -> usize {
+        match self {
+            Entry::Plain(item) => item.data.len().saturating_add(400),
+            _ => 2048,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use audit_event::Line;
-    use proptest::prelude::*;
-    use std::collections::VecDeque;
+/// Lines that are not written yet, and what will be so when they are.
+struct Lines {
+    bytes: Vec<u8>,
+    written: Vec<Written>,
+    cursor: Cursor,
+    tree: Tree,
+    at: Instant,
+    signed: Option<u64>,
+    note: Option<String>,
+}
 
-    /// A disk that fails as it is told, and keeps after a crash only what was synced, and perhaps more.
-    #[derive(Debug, Default)]
-    struct Faulty {
-        bytes: Vec<u8>,
-        synced: usize,
-        plan: VecDeque<Fault>,
-    }
-
-    #[derive(Debug, Clone, Copy)]
-    enum Fault {
-        None,
-        ShortWrite(usize),
-        NoSpace,
-        SyncFails,
-        /// A short write that cannot be cut off again.
-        TruncateFails(usize),
-    }
-
-    impl LedgerFile for Faulty {
-        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-            match self.plan.front() {
-                Some(Fault::ShortWrite(part) | Fault::TruncateFails(part)) => {
-                    self.bytes.extend_from_slice(&bytes[..part % bytes.len()]);
-                    Err(io::ErrorKind::StorageFull.into())
-                }
-                Some(Fault::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
-                _ => {
-                    self.bytes.extend_from_slice(bytes);
-                    Ok(())
-                }
-            }
+impl Lines {
+    fn write(&mut self, draft: &Draft<'_>, is_signed: bool) {
+        let start = self.bytes.len();
+        let hash = write_line(&mut self.bytes, self.cursor.head, draft);
+        let line = self.bytes.get(start..self.bytes.len().saturating_sub(1));
+        self.tree.push(tree::leaf(line.unwrap_or_default()));
+        self.written.push(Written { seq: draft.seq, hash });
+        if is_signed {
+            self.signed = Some(draft.seq);
         }
-
-        fn sync(&mut self) -> io::Result<()> {
-            if matches!(self.plan.front(), Some(Fault::SyncFails)) {
-                return Err(io::Error::other("EIO"));
-            }
-            self.synced = self.bytes.len();
-            Ok(())
-        }
-
-        fn truncate(&mut self, length: u64) -> io::Result<()> {
-            if matches!(self.plan.front(), Some(Fault::TruncateFails(_))) {
-                return Err(io::Error::other("EIO"));
-            }
-            self.bytes.truncate(usize::try_from(length).unwrap());
-            Ok(())
-        }
-    }
-
-    fn faults() -> impl Strategy<Value = Vec<Fault>> {
-        let fault = prop_oneof![
-            6 => Just(Fault::None),
-            1 => (1_usize..500).prop_map(Fault::ShortWrite),
-            1 => Just(Fault::NoSpace),
-            1 => Just(Fault::SyncFails),
-            1 => (1_usize..500).prop_map(Fault::TruncateFails),
-        ];
-        proptest::collection::vec(fault, 1..40)
-    }
-
-    proptest! {
-        /// Whatever the disk does, what was acknowledged is in the synced part, in order, in an intact chain.
-        #[test]
-        fn acknowledged_is_durable(plan in faults(), sizes in proptest::collection::vec(1_usize..5, 40)) {
-            let mut store = Store::new(Faulty::default(), 0, Cursor::start(), "w".to_owned());
-            store.open_epoch(None).unwrap();
-            let mut acknowledged = Vec::new();
-            for (round, (fault, size)) in plan.iter().zip(&sizes).enumerate() {
-                store.file.plan = VecDeque::from([*fault]);
-                let items: Vec<Item> = (0..*size)
-                    .map(|i| Item { kind: Kind::Event, peer: None, data: format!("{{\"r\":{round},\"i\":{i}}}") })
-                    .collect();
-                if let Ok(written) = store.commit(&items) {
-                    acknowledged.extend(written.into_iter().zip(items));
-                }
-            }
-            let durable = &store.file.bytes[..store.file.synced];
-            let mut cursor = Cursor::start();
-            let mut stored = Vec::new();
-            for bytes in durable.split_inclusive(|b| *b == b'\n') {
-                let line = Line::read(bytes.strip_suffix(b"\n").unwrap()).unwrap();
-                cursor.step(&line).unwrap();
-                stored.push((Written { seq: line.seq, hash: line.hash }, line.data.get().to_owned()));
-            }
-            let expected: Vec<_> = acknowledged.into_iter().map(|(written, item)| (written, item.data)).collect();
-            prop_assert_eq!(&stored[1..], &expected[..]);
-        }
+        self.cursor.next = draft.seq.saturating_add(1);
+        self.cursor.head = hash;
+        self.cursor.last = Some(draft.kind);
     }
 }

@@ -1,8 +1,10 @@
 //! The one thread that owns the ledger. Requests that wait together are made durable together.
 
-use super::Ledger;
-use super::file::SegmentFile;
-use super::recovery::is_apply;
+use super::disk::{Limits, Stage};
+use super::file::Directory;
+use super::orphans::Orphans;
+use super::recovery::{is_apply, segments};
+use super::{Ledger, reader};
 use super::store::{CommitError, Item, Store, Written};
 use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
@@ -10,9 +12,11 @@ use crate::shared::Shared;
 use crate::window::{Key, Known, Window, digest};
 use audit_event::chain::{Hash, Kind, Peer};
 use audit_event::{Decision, ErrorCode, Event, EventId, Outcome, Pin, Response};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,7 +28,16 @@ const QUEUE: usize = 4096;
 const TICK: Duration = Duration::from_secs(1);
 
 /// Where requests go.
-pub type Submit = mpsc::Sender<Submission>;
+pub type Submit = mpsc::Sender<Command>;
+
+/// What the writer is asked.
+#[derive(Debug)]
+pub enum Command {
+    /// Record this.
+    Record(Box<Submission>),
+    /// A connection ended; these are the commands it was for, which may have no outcome yet.
+    Gone(Vec<EventId>),
+}
 /// Where the answer comes back.
 type Answer = oneshot::Sender<Response>;
 
@@ -65,13 +78,23 @@ impl Writer {
     }
 }
 
-pub(super) fn spawn(ledger: Ledger, shared: Arc<Shared>) -> Result<(Submit, Writer), Failure> {
+pub(super) fn spawn(
+    ledger: Ledger,
+    shared: Arc<Shared>,
+    limits: Limits,
+) -> Result<(Submit, Writer), Failure> {
     let (submit, requests) = mpsc::channel(QUEUE);
     let runtime = Handle::current();
     let mut desk = Desk {
+        directory: ledger.directory,
         store: ledger.store,
         window: ledger.window,
+        orphans: ledger.orphans,
+        spools: ledger.spools,
         events: ledger.events,
+        limits,
+        stage: Stage::Free,
+        ticked: Instant::now(),
         shared,
     };
     let lock = ledger.lock;
@@ -87,9 +110,16 @@ pub(super) fn spawn(ledger: Ledger, shared: Arc<Shared>) -> Result<(Submit, Writ
 }
 
 struct Desk {
-    store: Store<SegmentFile>,
+    directory: PathBuf,
+    store: Store<Directory>,
     window: Window,
+    orphans: Orphans,
+    /// Per spool: what was taken in, the last number and hash.
+    spools: BTreeMap<String, (u64, String)>,
     events: EventsFile,
+    limits: Limits,
+    stage: Stage,
+    ticked: Instant,
     shared: Arc<Shared>,
 }
 
@@ -102,26 +132,40 @@ enum Place {
 }
 
 impl Desk {
-    fn work(&mut self, mut requests: mpsc::Receiver<Submission>, runtime: &Handle) -> Result<(), Failure> {
+    fn work(&mut self, mut requests: mpsc::Receiver<Command>, runtime: &Handle) -> Result<(), Failure> {
         self.report(None);
+        self.tick();
         loop {
-            match runtime.block_on(async { tokio::time::timeout(TICK, requests.recv()).await }) {
+            let patience = TICK.saturating_sub(self.ticked.elapsed());
+            match runtime.block_on(async { tokio::time::timeout(patience, requests.recv()).await }) {
                 Ok(Some(first)) => {
-                    let mut batch = vec![first];
-                    while batch.len() < BATCH {
-                        let Ok(next) = requests.try_recv() else { break };
-                        batch.push(next);
+                    let mut batch = Vec::new();
+                    let mut gone = Vec::new();
+                    let mut next = Some(first);
+                    while let Some(command) = next {
+                        match command {
+                            Command::Record(submission) => batch.push(*submission),
+                            Command::Gone(ids) => gone.extend(ids),
+                        }
+                        next = if batch.len() < BATCH { requests.try_recv().ok() } else { None };
                     }
                     self.settle(batch);
+                    self.close(&gone, "its gate ended without saying how the tool ended");
                 }
                 Ok(None) => return self.seal(),
-                Err(_) => self.tick(),
+                Err(_) => {}
+            }
+            if self.ticked.elapsed() >= TICK {
+                self.tick();
             }
         }
     }
 
     /// Makes the new ones durable, then answers all.
     fn settle(&mut self, batch: Vec<Submission>) {
+        if batch.is_empty() {
+            return;
+        }
         let mut items: Vec<Item> = Vec::with_capacity(batch.len());
         let mut keys: Vec<Key> = Vec::with_capacity(batch.len());
         let places: Vec<Place> = batch
@@ -182,6 +226,13 @@ impl Desk {
                 return Place::Answered(bad("what was not allowed has no outcome"));
             }
         }
+        let is_new_command = matches!(&submission.content, Content::Decision(event) if event.decision == Decision::Allowed);
+        if let Some(why) = self.stage.refuses(is_new_command) {
+            return Place::Answered(Response::Error {
+                code: ErrorCode::Unavailable,
+                message: why.to_owned(),
+            });
+        }
         let (kind, decision, is_apply) = match &submission.content {
             Content::Decision(event) => (
                 Kind::Event,
@@ -212,7 +263,7 @@ impl Desk {
 
     fn commit(&mut self, items: &[Item]) -> Result<Vec<Written>, CommitError> {
         let begun = Instant::now();
-        let done = match self.store.file().check_identity() {
+        let done = match self.store.file().check_identity(self.store.length()) {
             Ok(()) => self.store.commit(items),
             Err(why) => Err(self.store.give_up(why)),
         };
@@ -247,12 +298,16 @@ impl Desk {
             }
             self.events
                 .add(&submission.raw, submission.content.kind(), place.seq, &place.hash);
+            match &submission.content {
+                Content::Decision(event) if event.decision == Decision::Allowed => {
+                    self.orphans.accompanied(&event.event_id, submission.peer.pid);
+                }
+                Content::Decision(_) => {}
+                Content::Outcome(outcome) => self.orphans.ended(&outcome.event_id),
+            }
             self.count(submission);
         }
-        if let Err(error) = self.events.flush() {
-            // It is derived: the next start writes what is missing. The ledger has everything.
-            tracing::error!(%error, "events.ndjson cannot be written; it will be completed at the next start");
-        }
+        self.flush_events();
     }
 
     fn count(&self, submission: &Submission) {
@@ -293,19 +348,160 @@ impl Desk {
         });
     }
 
+    /// What is to be done from time to time.
     fn tick(&mut self) {
+        self.ticked = Instant::now();
         self.shared.update(|_| {});
-        if let Err(why) = self.store.file().check_identity() {
+        if let Err(why) = self.store.file().check_identity(self.store.length()) {
             let error = self.store.give_up(why);
             tracing::error!(%error, "nothing can be recorded");
             self.report(Some(error.to_string()));
+            return;
+        }
+        self.measure();
+        let alone = self.orphans.left_alone();
+        self.close(&alone, "its gate was gone when the ledger was opened");
+        let kept = self.store.sign().and_then(|()| self.rotate_when_due());
+        if let Err(error) = kept {
+            tracing::error!(%error, "the ledger cannot be signed or continued");
+            self.report(Some(error.to_string()));
+            return;
+        }
+        if let Err(failure) = self.prune() {
+            tracing::error!(%failure, "old segments cannot be removed");
+        }
+        self.report(None);
+    }
+
+    /// How full the disk is.
+    fn measure(&mut self) {
+        match Stage::of_volume(&self.directory) {
+            Ok(stage) => {
+                if stage > self.stage {
+                    tracing::warn!(?stage, "the ledger's disk is getting full");
+                }
+                self.stage = stage;
+                self.shared.metrics.disk_stage(stage.number());
+            }
+            Err(errno) => tracing::warn!(%errno, "the free space of the ledger's disk is not known"),
+        }
+    }
+
+    fn rotate_when_due(&mut self) -> Result<(), CommitError> {
+        let limits = self.limits;
+        if self.store.length() >= limits.segment_bytes || self.store.segment_age() >= limits.segment_age {
+            self.store.rotate()?;
+            self.shared.metrics.segment(self.store.segment());
+            tracing::info!(segment = self.store.segment(), "a new segment begins");
+        }
+        Ok(())
+    }
+
+    /// Removes what need not be kept, and what every sink has.
+    fn prune(&mut self) -> Result<(), Failure> {
+        if self.limits.keep_bytes.is_none() && self.limits.keep_age.is_none() {
+            return Ok(());
+        }
+        let segments = segments(&self.directory)?;
+        let sizes: Vec<(u64, u64, Duration)> = segments
+            .iter()
+            .map(|(number, path)| {
+                let metadata = path.metadata().map_err(|error| super::io_failure(path, &error))?;
+                let age = metadata
+                    .modified()
+                    .ok()
+                    .and_then(|modified| SystemTime::now().duration_since(modified).ok())
+                    .unwrap_or_default();
+                Ok((*number, metadata.len(), age))
+            })
+            .collect::<Result<_, Failure>>()?;
+        let mut total: u64 = sizes.iter().map(|(_, size, _)| size).sum();
+        let mut through = None;
+        for (index, (number, size, age)) in sizes.iter().enumerate() {
+            let is_live = *number >= self.store.segment();
+            let is_large = self.limits.keep_bytes.is_some_and(|keep| total > keep);
+            let is_old = self.limits.keep_age.is_some_and(|keep| *age > keep);
+            let next = segments.get(index.saturating_add(1));
+            if is_live || !(is_large || is_old) || !self.is_delivered(next)? {
+                break;
+            }
+            through = Some(*number);
+            total = total.saturating_sub(*size);
+        }
+        let (Some(through), Some((first, _))) = (through, segments.first()) else { return Ok(()) };
+        self.store
+            .prune(through, *first)
+            .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+        tracing::info!(through, "old segments are removed");
+        Ok(())
+    }
+
+    /// Whether every sink has all that stands before the segment `next`.
+    fn is_delivered(&self, next: Option<&(u64, PathBuf)>) -> Result<bool, Failure> {
+        let Some(lowest) = reader::lowest_cursor(&self.directory)? else { return Ok(true) };
+        let Some((_, path)) = next else { return Ok(false) };
+        Ok(reader::first_seq(path)?.is_some_and(|first| lowest.saturating_add(1) >= first))
+    }
+
+    /// Says of commands that nobody will say how they ended.
+    fn close(&mut self, ids: &[EventId], why: &str) {
+        let open: Vec<&EventId> = ids.iter().filter(|id| self.orphans.has(id)).collect();
+        if open.is_empty() {
+            return;
+        }
+        let ts = format!("{:.6}", jiff::Timestamp::now());
+        let items: Result<Vec<Item>, serde_json::Error> = open
+            .iter()
+            .map(|id| {
+                let outcome = Outcome {
+                    ts: ts.clone(),
+                    event_id: (*id).clone(),
+                    exit_code: None,
+                    signal: None,
+                    not_started: None,
+                    duration_us: 0,
+                    incomplete: Some(why.to_owned()),
+                };
+                Ok(Item {
+                    kind: Kind::Exit,
+                    peer: None,
+                    data: serde_json::to_string(&outcome)?,
+                })
+            })
+            .collect();
+        let written = match items {
+            Ok(items) => self.commit(&items).map(|written| (items, written)),
+            Err(error) => Err(CommitError::Write(std::io::Error::other(error))),
+        };
+        match written {
+            Ok((items, written)) => {
+                for (item, place) in items.iter().zip(&written) {
+                    self.events.add(&item.data, Kind::Exit.name(), place.seq, &place.hash);
+                }
+                for id in open {
+                    self.orphans.ended(id);
+                    self.shared.metrics.incomplete();
+                }
+                self.flush_events();
+            }
+            // They stay open; the next tick or the next start closes them.
+            Err(error) => tracing::error!(%error, "commands without an outcome cannot be closed"),
+        }
+    }
+
+    fn flush_events(&mut self) {
+        if let Err(error) = self.events.flush() {
+            // It is derived: the next start writes what is missing. The ledger has everything.
+            tracing::error!(%error, "events.ndjson cannot be written; it will be completed at the next start");
         }
     }
 
     fn seal(&mut self) -> Result<(), Failure> {
+        let open = self.orphans.all();
+        self.close(&open, "the sidecar stopped before the tool ended");
         self.store
             .file()
-            .check_identity()
+            .check_identity(self.store.length())
             .map_err(|why| Failure::new(Exit::Io, why))
             .and_then(|()| {
                 self.store

@@ -108,6 +108,7 @@ pub fn outcome(event: &Event, ended: Ended, duration: Duration) -> Outcome {
         signal,
         not_started: None,
         duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+        incomplete: None,
     }
 }
 
@@ -120,6 +121,7 @@ pub fn not_started(event: &Event, why: &str) -> Outcome {
         signal: None,
         not_started: Some(why.to_owned()),
         duration_us: 0,
+        incomplete: None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! `reeve audit`: checks and shows the record, without the sidecar.
 
 use super::cli::{Tail, Verify};
-use super::ledger::{self, Findings, LedgerError};
+use super::ledger::{self, LedgerError};
 use super::{Failure, print, session};
 use crate::exit::Exit;
 use audit_event::chain::{Kind, Line};
+use audit_event::verify::{Report, State};
 use audit_event::{Event, Outcome};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// When there is nothing to read (exit 3).
 pub fn verify(options: &Verify) -> Result<i32, Failure> {
     let record = record(options.record.as_deref())?;
-    let findings = ledger::verify(&record)?;
+    let findings = ledger::verify(&record, &options.anchor)?;
     if options.json {
         let json = serde_json::to_string(&findings)
             .map_err(|error| Failure::new(Exit::Unreadable, error.to_string()))?;
@@ -33,30 +34,33 @@ pub fn verify(options: &Verify) -> Result<i32, Failure> {
 }
 
 /// The exit status that says what was found.
-pub fn exit_of(findings: &Findings) -> Exit {
-    match findings.verify {
-        "sealed" => Exit::Ok,
-        "unsealed" => Exit::Unsealed,
-        _ => Exit::Tampered,
+pub fn exit_of(report: &Report) -> Exit {
+    match report.verify {
+        State::Sealed => Exit::Ok,
+        State::Unsealed => Exit::Unsealed,
+        State::Tampered => Exit::Tampered,
+        State::Unreadable => Exit::Unreadable,
     }
 }
 
-fn words(record: &Path, findings: &Findings) -> String {
+fn words(record: &Path, report: &Report) -> String {
+    let state = match report.verify {
+        State::Sealed => "sealed",
+        State::Unsealed => "unsealed",
+        State::Tampered => "tampered",
+        State::Unreadable => "unreadable",
+    };
     let mut text = format!(
-        "{}: {} ({} records, {} decisions, head {})\n",
+        "{}: {state} ({} records, {} decisions, epoch {}, head {}, anchors compared: {})\n",
         record.display(),
-        findings.verify,
-        findings.records,
-        findings.events,
-        findings.head.chars().take(16).collect::<String>()
+        report.records,
+        report.events,
+        report.epoch,
+        report.head.chars().take(16).collect::<String>(),
+        report.anchors,
     );
-    if let Some(fault) = &findings.fault {
-        text.push_str(&format!(
-            "{}:{}: {}\n",
-            fault.file.display(),
-            fault.line,
-            fault.what
-        ));
+    if let Some(fault) = &report.fault {
+        text.push_str(&format!("{}:{}: {}\n", fault.file, fault.line, fault.what));
     }
     text
 }

@@ -199,6 +199,9 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Verify {
+    /// A later word on the record from elsewhere: a signed checkpoint, or an exported line with `seq` and `hash`
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Vec<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

@@ -1,15 +1,19 @@
 //! Reads the record's files: all segments in order, line by line, with bounded memory.
 
-use audit_event::chain::{Broken, Cursor, Kind, Line};
-use audit_event::{Decision, Event};
-use serde::Serialize;
+use audit_event::chain::Broken;
+use audit_event::note::NoteError;
+use audit_event::verify::{Anchor, Checked, Report, Verifier};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// A record is at most a frame and its envelope.
-const MAX_LINE: u64 = 2 * audit_event::frame::MAX_FRAME as u64;
+const MAX_LINE: usize = 2 * audit_event::frame::MAX_FRAME;
+/// So much is read before it is judged.
+const CHUNK: usize = 2 << 20;
+/// How many threads judge lines by themselves; putting them in order is one thread's work and takes less.
+const JUDGES: usize = 2;
 
 /// Why files are not read.
 #[derive(Debug, Error)]
@@ -25,38 +29,14 @@ pub enum LedgerError {
         /// Why.
         cause: std::io::Error,
     },
-}
-
-/// What a walk over a whole record found.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Findings {
-    /// `sealed`, `unsealed` or `tampered`.
-    pub verify: &'static str,
-    /// What is wrong, and where; absent when sealed.
-    pub fault: Option<Fault>,
-    /// Records that were read and are intact.
-    pub records: u64,
-    /// Decisions among them.
-    pub events: u64,
-    /// `ALLOWED`
-    pub allowed: u64,
-    /// `BLOCKED`
-    pub blocked: u64,
-    /// `ESCALATED`
-    pub escalated: u64,
-    /// The chain's head, hex.
-    pub head: String,
-}
-
-/// Where a record is not intact.
-#[derive(Debug, Clone, Serialize)]
-pub struct Fault {
-    /// Which file.
-    pub file: PathBuf,
-    /// Which line, from 1.
-    pub line: u64,
-    /// What.
-    pub what: String,
+    /// An anchor is not one.
+    #[error("{path}: {cause}")]
+    Anchor {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: NoteError,
+    },
 }
 
 /// The segments of a record, in order.
@@ -90,76 +70,89 @@ pub fn segments(record: &Path) -> Result<Vec<PathBuf>, LedgerError> {
     }
 }
 
-/// Walks the whole chain.
+/// Walks the whole record and compares it with `anchors` (files), and with the checkpoint that lies beside it.
 ///
 /// # Errors
-/// Only when files cannot be read; what is wrong *in* them is in the findings.
-pub fn verify(record: &Path) -> Result<Findings, LedgerError> {
-    let mut findings = Findings::default();
-    let mut cursor = Cursor::start();
+/// Only when files cannot be read; what is wrong *in* them is in the report.
+pub fn verify(record: &Path, anchors: &[PathBuf]) -> Result<Report, LedgerError> {
     let files = segments(record)?;
+    let own = record.join("checkpoint");
+    let own = own.is_file().then_some(own);
+    let anchors = anchors.iter().chain(&own).map(|path| anchor(path)).collect::<Result<_, _>>()?;
+    let mut verifier = Verifier::new(anchors);
+    let mut torn = None;
     for (index, file) in files.iter().enumerate() {
+        verifier.begin_segment(&file.display().to_string());
+        let rest = judge(file, &mut verifier)?;
         let is_last = index.saturating_add(1) == files.len();
-        let mut lines = Lines::open(file)?;
-        while let Some(bytes) = lines.next()? {
-            match step(&mut cursor, &mut findings, bytes) {
-                Ok(()) => {}
-                Err(Wrong::Torn(length)) if is_last => {
-                    let what =
-                        format!("the last line is torn after {length} bytes; it was never acknowledged");
-                    findings.fault = Some(lines.fault(what));
-                    return Ok(findings.conclude("unsealed", &cursor));
-                }
-                Err(wrong) => {
-                    findings.fault = Some(lines.fault(wrong.to_string()));
-                    return Ok(findings.conclude("tampered", &cursor));
-                }
+        match rest {
+            Some(length) if is_last && length < MAX_LINE => torn = Some(length),
+            Some(length) => {
+                let broken = Broken::Malformed(format!("the line is torn after {length} bytes"));
+                verifier.record(&Err(broken));
+            }
+            None => {}
+        }
+        if verifier.is_over() {
+            break;
+        }
+    }
+    Ok(verifier.end(torn))
+}
+
+fn anchor(path: &Path) -> Result<Anchor, LedgerError> {
+    let path = path.to_owned();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(cause) => return Err(LedgerError::Io { path, cause }),
+    };
+    Anchor::read(&text).map_err(|cause| LedgerError::Anchor { path, cause })
+}
+
+/// Reads one segment in chunks and has its lines judged; returns the length of a last line without its LF.
+fn judge(file: &Path, verifier: &mut Verifier) -> Result<Option<usize>, LedgerError> {
+    let io = |cause| LedgerError::Io { path: file.to_owned(), cause };
+    let mut source = File::open(file).map_err(io)?;
+    let mut buffer = Vec::with_capacity(CHUNK.saturating_add(MAX_LINE));
+    loop {
+        let wanted = CHUNK.max(1) as u64;
+        let read = Read::by_ref(&mut source).take(wanted).read_to_end(&mut buffer).map_err(io)?;
+        let whole = buffer.iter().rposition(|b| *b == b'\n').map_or(0, |at| at.saturating_add(1));
+        let (lines, rest) = buffer.split_at(whole);
+        judge_lines(lines, verifier);
+        let left = rest.len();
+        if read == 0 || verifier.is_over() || left > MAX_LINE {
+            return Ok((left > 0 && !verifier.is_over()).then_some(left));
+        }
+        buffer.drain(..whole);
+    }
+}
+
+fn check<'a>(lines: &[&'a [u8]]) -> Vec<Result<Checked<'a>, Broken>> {
+    lines.iter().map(|line| Checked::of(line)).collect()
+}
+
+/// Each thread takes a part of the lines; then they go by in order.
+fn judge_lines(bytes: &[u8], verifier: &mut Verifier) {
+    let lines: Vec<&[u8]> = bytes
+        .split_inclusive(|b| *b == b'\n')
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+        .collect();
+    let part = lines.len().div_ceil(JUDGES).max(1);
+    std::thread::scope(|scope| {
+        let mut parts = lines.chunks(part);
+        let first = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || check(part))).collect();
+        for checked in check(first) {
+            verifier.record(&checked);
+        }
+        for other in others {
+            match other.join() {
+                Ok(checked) => checked.iter().for_each(|checked| verifier.record(checked)),
+                Err(_) => verifier.record(&Err(Broken::Malformed("its judge panicked".to_owned()))),
             }
         }
-        if is_last && !cursor.is_sealed() {
-            let what =
-                "the record does not end with a SEAL: it is still being written, or its end was cut off";
-            findings.fault = Some(lines.fault(what.to_owned()));
-            return Ok(findings.conclude("unsealed", &cursor));
-        }
-    }
-    Ok(findings.conclude("sealed", &cursor))
-}
-
-#[derive(Debug, Error)]
-enum Wrong {
-    #[error("the line is torn after {0} bytes")]
-    Torn(usize),
-    #[error("{0}")]
-    Broken(#[from] Broken),
-    #[error("the event cannot be read: {0}")]
-    Event(#[from] serde_json::Error),
-}
-
-fn step(cursor: &mut Cursor, findings: &mut Findings, bytes: &[u8]) -> Result<(), Wrong> {
-    let line = bytes.strip_suffix(b"\n").ok_or(Wrong::Torn(bytes.len()))?;
-    let line = Line::read(line)?;
-    cursor.step(&line)?;
-    findings.records = findings.records.saturating_add(1);
-    if line.kind == Kind::Event {
-        let event: Event = serde_json::from_str(line.data.get())?;
-        let counter = match event.decision {
-            Decision::Allowed => &mut findings.allowed,
-            Decision::Blocked => &mut findings.blocked,
-            Decision::Escalated => &mut findings.escalated,
-        };
-        *counter = counter.saturating_add(1);
-        findings.events = findings.events.saturating_add(1);
-    }
-    Ok(())
-}
-
-impl Findings {
-    fn conclude(mut self, verify: &'static str, cursor: &Cursor) -> Findings {
-        self.verify = verify;
-        self.head = cursor.head.to_string();
-        self
-    }
+    });
 }
 
 /// The lines of one file, each with its LF if it has one; a line beyond [`MAX_LINE`] comes in parts without one.
@@ -167,7 +160,6 @@ pub struct Lines {
     path: PathBuf,
     reader: BufReader<File>,
     buffer: Vec<u8>,
-    number: u64,
 }
 
 impl Lines {
@@ -184,7 +176,6 @@ impl Lines {
             path: path.to_owned(),
             reader: BufReader::with_capacity(1 << 18, file),
             buffer: Vec::new(),
-            number: 0,
         })
     }
 
@@ -195,21 +186,12 @@ impl Lines {
     pub fn next(&mut self) -> Result<Option<&[u8]>, LedgerError> {
         self.buffer.clear();
         let read = (&mut self.reader)
-            .take(MAX_LINE)
+            .take(MAX_LINE as u64)
             .read_until(b'\n', &mut self.buffer)
             .map_err(|cause| LedgerError::Io {
                 path: self.path.clone(),
                 cause,
             })?;
-        self.number = self.number.saturating_add(1);
         Ok((read > 0).then_some(self.buffer.as_slice()))
-    }
-
-    fn fault(&self, what: String) -> Fault {
-        Fault {
-            file: self.path.clone(),
-            line: self.number,
-            what,
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! `reeve run`: a session around one command.
 
 use super::cli::{Judged, Run};
-use super::ledger::{self, Findings, LedgerError};
+use super::ledger::{self, LedgerError};
 use super::session::Session;
 use super::sidecar_process::SidecarProcess;
 use super::{Failure, audit};
@@ -9,6 +9,7 @@ use crate::configuration;
 use crate::exit::Exit;
 use crate::supervise::{self, Beside, Ended, SuperviseError};
 use crate::sys::{self, Inherited, Program};
+use audit_event::verify::{Fault, Report, State};
 use policies::{Level, Track};
 use std::ffi::{CString, OsStr, OsString};
 use std::io::Write;
@@ -27,7 +28,7 @@ pub fn run(options: &Run) -> Result<i32, Failure> {
     let (level, track) = wanted(&options.judged)?;
     let session = Session::create(options, level, track)?;
     let ran = inside(&session, options, &inherited);
-    let account = ran.is_ok().then(|| ledger::verify(&session.record));
+    let account = ran.is_ok().then(|| ledger::verify(&session.record, &[]));
     if let Some(account) = &account {
         summarise(&session, options, account);
     }
@@ -36,7 +37,7 @@ pub fn run(options: &Run) -> Result<i32, Failure> {
     for failure in [stopped.err(), removed.err()].into_iter().flatten() {
         crate::gate::warn(&failure.message);
     }
-    if account.is_some_and(|account| account.is_ok_and(|findings| findings.verify == "tampered")) {
+    if account.is_some_and(|account| account.is_ok_and(|findings| findings.verify == State::Tampered)) {
         return Ok(Exit::Tampered.code());
     }
     match ended {
@@ -236,7 +237,7 @@ impl Beside for Company {
 }
 
 /// The short account at the end, on stderr.
-fn summarise(session: &Session, options: &Run, account: &Result<Findings, LedgerError>) {
+fn summarise(session: &Session, options: &Run, account: &Result<Report, LedgerError>) {
     let text = match account {
         Ok(findings) if options.json => json(session, findings),
         Ok(findings) => words(session, options, findings),
@@ -245,22 +246,20 @@ fn summarise(session: &Session, options: &Run, account: &Result<Findings, Ledger
     let _nobody_left = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn words(session: &Session, options: &Run, findings: &Findings) -> String {
+fn words(session: &Session, options: &Run, findings: &Report) -> String {
     let track = session
         .track
         .as_ref()
         .map(|track| format!(", {track}"))
         .unwrap_or_default();
-    let state = match (findings.verify, &findings.fault) {
-        ("sealed", _) => "sealed, and its hash chain verifies".to_owned(),
-        ("unsealed", Some(fault)) => format!("NOT SEALED: {}", fault.what),
-        (_, Some(fault)) => format!(
-            "TAMPERED WITH: {}:{}: {}",
-            fault.file.display(),
-            fault.line,
-            fault.what
-        ),
-        (other, None) => other.to_owned(),
+    let what = |fault: Option<&Fault>| fault.map(|fault| fault.what.clone()).unwrap_or_default();
+    let state = match (findings.verify, findings.fault.as_ref()) {
+        (State::Sealed, _) => "sealed, and its hash chain and signatures verify".to_owned(),
+        (State::Unsealed, fault) => format!("NOT SEALED: {}", what(fault)),
+        (State::Tampered, Some(fault)) => {
+            format!("TAMPERED WITH: {}:{}: {}", fault.file, fault.line, fault.what)
+        }
+        (State::Tampered | State::Unreadable, fault) => format!("CANNOT BE READ: {}", what(fault)),
     };
     format!(
         "reeve: session at {}{track} (profile {}): {} allowed, {} refused, {} held\n\
@@ -275,7 +274,7 @@ fn words(session: &Session, options: &Run, findings: &Findings) -> String {
     )
 }
 
-fn json(session: &Session, findings: &Findings) -> String {
+fn json(session: &Session, findings: &Report) -> String {
     let summary = serde_json::json!({
         "session": session.id,
         "level": session.level.to_string(),

@@ -1,0 +1,216 @@
+//! Reads the ledger's records in order, across segments, for those who pass them on.
+//!
+//! A sink keeps the number of the last record that it has delivered in `DIR/cursors/NAME`, as decimal digits; a segment is
+//! not removed while a cursor points before its end ([`lowest_cursor`]).
+
+use super::io_failure;
+use super::recovery::{MAX_LINE, segments};
+use crate::exit::{Exit, Failure};
+use audit_event::chain::{Fields, Hash, Kind};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A record as it stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its number.
+    pub seq: u64,
+    /// Its hash in the chain.
+    pub hash: Hash,
+    /// What it is about.
+    pub kind: Kind,
+    /// Its data: one line of JSON, as received.
+    pub data: String,
+    /// Its segment's number.
+    pub segment: u64,
+    /// Where its line begins in the segment, in bytes.
+    pub offset: u64,
+}
+
+/// A place in the ledger.
+#[derive(Debug)]
+pub struct Reader {
+    directory: PathBuf,
+    /// The number of the next record that is wanted.
+    next: u64,
+    /// No record beyond this number is given; `None` for no limit.
+    limit: Option<u64>,
+    at: Option<At>,
+}
+
+#[derive(Debug)]
+struct At {
+    segment: u64,
+    path: PathBuf,
+    file: BufReader<File>,
+    offset: u64,
+}
+
+impl Reader {
+    /// After record `after_seq`; from the first that is left when `None`.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn open(directory: &Path, after_seq: Option<u64>) -> Result<Reader, Failure> {
+        segments(directory)?;
+        Ok(Reader {
+            directory: directory.to_owned(),
+            next: after_seq.map_or(0, |seq| seq.saturating_add(1)),
+            limit: None,
+            at: None,
+        })
+    }
+
+    /// Gives nothing beyond `seq`: a line may stand in the file before it is durable, and what is not durable must not be
+    /// told to others. The writer's status says what is.
+    pub fn not_beyond(&mut self, seq: u64) {
+        self.limit = Some(seq);
+    }
+
+    /// The next records: at most so many, and about so many bytes of data, but one at least when there is one. Empty when
+    /// there is nothing more yet.
+    ///
+    /// # Errors
+    /// When a segment cannot be read, or a line in it is not a record.
+    pub fn read(&mut self, most_records: usize, most_bytes: usize) -> Result<Vec<Record>, Failure> {
+        let mut records = Vec::new();
+        let mut bytes = 0_usize;
+        let mut line = Vec::new();
+        while records.len() < most_records && (bytes < most_bytes || records.is_empty()) {
+            if self.limit.is_some_and(|limit| self.next > limit) {
+                break;
+            }
+            let next = self.next;
+            let Some(at) = self.at()? else { break };
+            let begin = at.offset;
+            line.clear();
+            let read = (&mut at.file).take(MAX_LINE).read_until(b'\n', &mut line);
+            read.map_err(|error| io_failure(&at.path, &error))?;
+            let Some(whole) = line.strip_suffix(b"\n") else {
+                // The end for now, or a line that is being written.
+                at.file.seek(SeekFrom::Start(begin)).map_err(|error| io_failure(&at.path, &error))?;
+                if line.is_empty() && self.advance()? {
+                    continue;
+                }
+                break;
+            };
+            at.offset = begin.saturating_add(line.len() as u64);
+            let fields = Fields::read(whole).map_err(|broken| {
+                Failure::new(Exit::Damaged, format!("{}: byte {begin}: {broken}", at.path.display()))
+            })?;
+            if fields.seq < next {
+                continue;
+            }
+            bytes = bytes.saturating_add(fields.data.len());
+            records.push(Record {
+                seq: fields.seq,
+                hash: fields.hash,
+                kind: fields.kind,
+                data: fields.data.to_owned(),
+                segment: at.segment,
+                offset: begin,
+            });
+            self.next = fields.seq.saturating_add(1);
+        }
+        Ok(records)
+    }
+
+    /// The open segment; at first the last one that begins at or before the wanted record.
+    fn at(&mut self) -> Result<Option<&mut At>, Failure> {
+        if self.at.is_none() {
+            let mut found = None;
+            for (segment, path) in segments(&self.directory)?.into_iter().rev() {
+                let first = first_seq(&path)?;
+                if first.is_some() {
+                    found = Some((segment, path));
+                }
+                if first.is_some_and(|first| first <= self.next) {
+                    break;
+                }
+            }
+            self.at = found.map(|(segment, path)| open_at(segment, path)).transpose()?;
+        }
+        Ok(self.at.as_mut())
+    }
+
+    /// On to the next segment, when there is one with records in it.
+    fn advance(&mut self) -> Result<bool, Failure> {
+        let Some(at) = &self.at else { return Ok(false) };
+        let next = segments(&self.directory)?.into_iter().find(|(segment, _)| *segment > at.segment);
+        match next {
+            Some((segment, path)) if first_seq(&path)?.is_some() => {
+                self.at = Some(open_at(segment, path)?);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+fn open_at(segment: u64, path: PathBuf) -> Result<At, Failure> {
+    let file = File::open(&path).map_err(|error| io_failure(&path, &error))?;
+    Ok(At { segment, path, file: BufReader::with_capacity(1 << 16, file), offset: 0 })
+}
+
+/// The number of a segment's first record; `None` while it has none.
+pub fn first_seq(path: &Path) -> Result<Option<u64>, Failure> {
+    let file = File::open(path).map_err(|error| io_failure(path, &error))?;
+    let mut line = Vec::new();
+    BufReader::new(file)
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut line)
+        .map_err(|error| io_failure(path, &error))?;
+    let fields = line.strip_suffix(b"\n").and_then(|line| Fields::read(line).ok().map(|fields| fields.seq));
+    Ok(fields)
+}
+
+/// How far the slowest sink is: the lowest number in `DIR/cursors`. `None` when there is no sink.
+///
+/// # Errors
+/// When a cursor cannot be read or is not a number: nothing may be removed then.
+pub fn lowest_cursor(directory: &Path) -> Result<Option<u64>, Failure> {
+    let cursors = directory.join("cursors");
+    let entries = match std::fs::read_dir(&cursors) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_failure(&cursors, &error)),
+    };
+    let mut lowest: Option<u64> = None;
+    for entry in entries {
+        let path = entry.map_err(|error| io_failure(&cursors, &error))?.path();
+        if path.extension().is_some_and(|extension| extension == "new") {
+            continue; // one that is being written; the old one still stands
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| io_failure(&path, &error))?;
+        let seq: u64 = text.trim().parse().map_err(|_| {
+            let message = format!("{}: not a number; the sink that owns it writes it anew", path.display());
+            Failure::new(Exit::Damaged, message)
+        })?;
+        lowest = Some(lowest.map_or(seq, |lowest| lowest.min(seq)));
+    }
+    Ok(lowest)
+}
+
+/// Keeps a sink's cursor: `seq` is the last record that it has delivered.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn keep_cursor(directory: &Path, name: &str, seq: u64) -> Result<(), Failure> {
+    let cursors = directory.join("cursors");
+    let path = cursors.join(name);
+    let fresh = cursors.join(format!("{name}.new"));
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(&cursors)
+        .and_then(|()| {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&fresh)?;
+            file.write_all(seq.to_string().as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&fresh, &path))
+        .map_err(|error| io_failure(&path, &error))
+}
