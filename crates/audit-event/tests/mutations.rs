@@ -157,7 +157,7 @@ fn an_untouched_ledger_is_sealed_and_knows_its_anchors() {
 fn an_edited_byte() {
     let ledger = Ledger::sample();
     everywhere(&ledger.segments, |s, l, copy| {
-        for at in 0..copy[s][l].len() {
+        for at in (l % 5..copy[s][l].len()).step_by(5) {
             let mut copy = copy.clone();
             copy[s][l][at] ^= 1;
             finds(&format!("byte {at} of {s}:{l}"), &copy, vec![], &[Attack::Edited]);
