@@ -47,6 +47,9 @@ pub struct Config {
     /// Remove sealed segments older than this many days, once every sink has them [default: keep all]
     #[arg(long, env = "REEVED_KEEP_DAYS")]
     pub keep_days: Option<u64>,
+    /// Take in what gates have recorded in this directory while there was no sidecar
+    #[arg(long, env = "REEVED_SPOOL", value_name = "DIR")]
+    pub spool: Option<PathBuf>,
     /// Write our own diagnostics to rolling files in this directory, not to standard error
     #[arg(long, env = "REEVED_LOG", value_name = "DIR")]
     pub log: Option<PathBuf>,
@@ -85,6 +88,7 @@ impl Config {
             "keep_bytes": self.keep_bytes,
             "keep_days": self.keep_days,
             "rate": self.rate,
+            "spool": self.spool,
             "pins": pins,
         })
     }

@@ -22,7 +22,7 @@ const MAX_RUNNING: usize = 64;
 const RESERVED: [&str; 3] = ["kind", "seq", "hash"];
 
 /// Why a connection ends with an error that its peer is told.
-type Refusal = (ErrorCode, String);
+pub type Refusal = (ErrorCode, String);
 
 /// Serves until the peer goes, errs or stalls, or the sidecar stops. When the peer went, the writer is told what it was
 /// for: nobody else will say how that ended.
@@ -170,19 +170,14 @@ async fn handle(
     let (raw, content) = match request {
         Request::Status => return Ok(Response::Status(shared.status())),
         Request::Record { event } => {
-            let parsed = decision(&event, peer, shared)?;
+            let parsed = decision(event.get(), peer, shared)?;
             if parsed.decision == Decision::Allowed && running.len() < MAX_RUNNING {
                 running.push(parsed.event_id.clone());
             }
             (one_line(event)?, Content::Decision(Box::new(parsed)))
         }
         Request::Outcome { outcome } => {
-            let parsed: Outcome = serde_json::from_str(outcome.get())
-                .map_err(|error| (ErrorCode::BadRequest, format!("the outcome is not one: {error}")))?;
-            if parsed.incomplete.is_some() {
-                let message = "only the ledger itself says that an outcome is incomplete".to_owned();
-                return Err((ErrorCode::BadRequest, message));
-            }
+            let parsed = self::outcome(outcome.get())?;
             running.retain(|id| *id != parsed.event_id);
             (one_line(outcome)?, Content::Outcome(parsed))
         }
@@ -193,6 +188,7 @@ async fn handle(
         pin: pin.clone(),
         raw,
         content,
+        is_spooled: false,
         answer,
     };
     let gone = || {
@@ -206,10 +202,28 @@ async fn handle(
     answered.await.map_err(|_| gone())
 }
 
-fn decision(raw: &RawValue, peer: Peer, shared: &Shared) -> Result<Event, Refusal> {
+/// Reads an outcome that a gate may send.
+///
+/// # Errors
+/// When it is not one.
+pub fn outcome(raw: &str) -> Result<Outcome, Refusal> {
+    let parsed: Outcome = serde_json::from_str(raw)
+        .map_err(|error| (ErrorCode::BadRequest, format!("the outcome is not one: {error}")))?;
+    if parsed.incomplete.is_some() {
+        let message = "only the ledger itself says that an outcome is incomplete".to_owned();
+        return Err((ErrorCode::BadRequest, message));
+    }
+    Ok(parsed)
+}
+
+/// Reads an event that this peer's gate may send.
+///
+/// # Errors
+/// When it is not one, or not this peer's.
+pub fn decision(raw: &str, peer: Peer, shared: &Shared) -> Result<Event, Refusal> {
     let bad = |message: String| (ErrorCode::BadRequest, message);
     let event: Event =
-        serde_json::from_str(raw.get()).map_err(|error| bad(format!("the event is not one: {error}")))?;
+        serde_json::from_str(raw).map_err(|error| bad(format!("the event is not one: {error}")))?;
     if let Some(key) = RESERVED.into_iter().find(|key| event.more.contains_key(*key)) {
         return Err(bad(format!(
             "the event has the key `{key}`, which is the ledger's own"

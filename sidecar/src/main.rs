@@ -54,7 +54,7 @@ fn run(config: &Config) -> Result<(), Failure> {
 async fn serve(config: &Config, pins: audit_event::Pins) -> Result<(), Failure> {
     let ledger = Ledger::open(&config.dir, &config.account(&pins))?;
     let shared = Arc::new(Shared::new(pins, ledger.path().to_owned(), config.rate));
-    let (submit, writer) = ledger.spawn(Arc::clone(&shared), config.limits())?;
+    let (submit, writer) = ledger.spawn(Arc::clone(&shared), config.limits(), config.spool.clone())?;
     let socket = ingest::bind(&config.socket, config.socket_mode)?;
     let http = TcpListener::bind(config.http).await.map_err(|error| {
         Failure::new(

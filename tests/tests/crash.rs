@@ -59,14 +59,14 @@ fn a_killed_sidecar_loses_nothing_and_comes_back() {
 }
 
 #[test]
-fn without_a_sidecar_nothing_runs() {
+fn without_a_sidecar_only_reads_run_and_are_recorded_later() {
     let mut scratch = Scratch::new();
     scratch.stand_in("kubectl", "#!/bin/sh\necho ran\n");
     let output = scratch.run(
         "for i in 1 2 3 4 5 6; do kill -KILL $(cat record/lock); sleep 0.5; done
-         kubectl get pods; echo $?; kubectl delete pod x; echo $?",
+         kubectl get pods; echo $?; kubectl get nodes; echo $?; kubectl delete pod x; echo $?",
     );
-    assert_eq!(output.out(), "69\n69\n");
+    assert_eq!(output.out(), "ran\n0\nran\n0\n69\n");
     assert!(
         output
             .err()
@@ -74,6 +74,25 @@ fn without_a_sidecar_nothing_runs() {
         "{}",
         output.err()
     );
+    let spool = scratch.record().join("spool").join(format!("{}.spool", nix::unistd::getuid()));
+    let spooled = std::fs::read_to_string(&spool).expect("the spool is there");
+    assert_eq!(spooled.lines().count(), 4, "two decisions and two outcomes");
+    // The next session over the same record takes it in, once and in order; a torn end is said, not swallowed.
+    std::fs::write(&spool, format!("{spooled}{{\"w\":")).expect("a file can be written");
+    let output = scratch.run("sleep 1.5; kubectl get services");
+    assert_eq!(output.out(), "ran\n", "{}", output.err());
+    let commands: Vec<String> = scratch
+        .events()
+        .iter()
+        .map(|event| event["command"].as_str().expect("text").to_owned())
+        .collect();
+    assert_eq!(commands, ["get pods", "get nodes", "get services"]);
+    assert_eq!(scratch.outcomes().len(), 3);
+    assert_eq!(std::fs::read(&spool).expect("the spool is there"), b"");
+    let record = std::fs::read_to_string(scratch.record().join("ledger-000001.ndjson")).expect("the record");
+    assert_eq!(record.matches("\"k\":\"SPOOL\"").count(), 1);
+    assert_eq!(record.matches("\"k\":\"GAP\"").count(), 1);
+    assert_eq!(scratch.verify().0, 0);
 }
 
 #[test]

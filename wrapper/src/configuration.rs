@@ -8,6 +8,7 @@ use crate::tool_files::Pinned;
 use crate::tool_path::PinnedTool;
 use argv::Tool;
 use audit_event::Pins;
+use audit_event::redact::Redactor;
 use policies::{Level, Track};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,9 +58,37 @@ pub struct Configuration {
     /// The SHA-256 that a tool must have, hex. It is computed at every call, so it costs what reading the tool costs.
     #[serde(default)]
     pub checksums: BTreeMap<Tool, String>,
+    /// The ledger's redaction key, 64 hex digits: what stands in a secret's place is made with it
+    /// ([`audit_event::redact`]). Without one, secrets are replaced all the same, but equal ones cannot be found.
+    #[serde(default)]
+    pub redaction_key: Option<String>,
+    /// Where decisions wait for a sidecar that is not there, and at which levels. Absent: nothing runs without it.
+    #[serde(default)]
+    pub spool: Option<Spool>,
     /// How long an answer of the sidecar may take, in milliseconds.
     #[serde(default = "default_deadline")]
     pub deadline_ms: u64,
+}
+
+/// What happens without a sidecar.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spool {
+    /// Where the spools are, one file for each user. The sidecar takes them in when it is back.
+    pub directory: PathBuf,
+    /// Per level; a level that is not named has [`Without::Spool`].
+    #[serde(default)]
+    pub levels: BTreeMap<Level, Without>,
+}
+
+/// What happens at one level without a sidecar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Without {
+    /// What only reads is recorded in the spool and runs; all else is refused.
+    Spool,
+    /// Nothing runs.
+    Refuse,
 }
 
 fn default_deadline() -> u64 {
@@ -139,6 +168,12 @@ impl Configuration {
                 }
             }
         }
+    }
+
+    /// What replaces secrets.
+    pub fn redactor(&self) -> Redactor {
+        let key = self.redaction_key.as_deref().and_then(Redactor::from_hex);
+        key.unwrap_or_default()
     }
 
     /// How long an answer of the sidecar may take.

@@ -1,15 +1,55 @@
 //! Secrets are replaced before anything is stored or shown.
 //!
 //! Two passes over the words: the values of flags that carry credentials, and tokens of known shapes anywhere.
-//! What is replaced becomes [`MASK`]. A word that is not a secret stays as it was, byte for byte.
+//! What is replaced becomes `[redacted:<tag>]`: the tag is the first 8 bytes, in hex, of the HMAC-SHA-256 of the secret under
+//! the ledger's redaction key. Equal secrets have equal tags, so a known one can be found; none can be read, nor guessed
+//! without the key. Without a key it becomes [`MASK`]. A word that is not a secret stays as it was, byte for byte.
 
-/// What stands in a secret's place.
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::fmt;
+
+/// What stands in a secret's place when there is no key.
 pub const MASK: &str = "[redacted]";
+
+/// Replaces secrets, with the ledger's key when there is one.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    key: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor(…)")
+    }
+}
+
+impl Redactor {
+    /// With a key.
+    pub fn new(key: [u8; 32]) -> Redactor {
+        Redactor { key: Some(key) }
+    }
+
+    /// With a key as 64 hex digits.
+    pub fn from_hex(text: &str) -> Option<Redactor> {
+        crate::chain::Hash::from_hex(text.trim()).map(|key| Redactor::new(key.0))
+    }
+
+    /// What stands in the place of `secret`.
+    pub fn mask(&self, secret: &str) -> String {
+        let mac = self.key.as_ref().and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
+        let Some(mut mac) = mac else { return MASK.to_owned() };
+        mac.update(secret.as_bytes());
+        let tag: String = mac.finalize().into_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("[redacted:{tag}]")
+    }
+}
 
 /// Long flags (of any governed tool, `_` and `-` alike) whose value is a credential or likely holds one.
 const SECRET_FLAGS: &[&str] = &[
     "token",
     "password",
+    "patch",
     "client-key-data",
     "docker-password",
     "from-literal",
@@ -59,42 +99,69 @@ const TOKEN_PREFIXES: &[(&str, usize)] = &[
     ("hvs.", 20),
 ];
 
-/// The words with every secret replaced.
+/// The words with every secret replaced by [`MASK`].
 pub fn words<S: AsRef<str>>(args: &[S]) -> Vec<String> {
-    let mut out = Vec::with_capacity(args.len());
-    let mut next_is_secret = false;
-    for word in args {
-        let word = word.as_ref();
-        if next_is_secret && !word.starts_with("--") {
-            out.push(masked_value(word));
-            next_is_secret = false;
-            continue;
-        }
-        next_is_secret = false;
-        match secret_flag(word) {
-            Some(Some(split)) => out.push(format!("{}{}", word.get(..split).unwrap_or_default(), MASK)),
-            Some(None) => {
-                next_is_secret = true;
-                out.push(word.to_owned());
-            }
-            None => out.push(text(word)),
-        }
-    }
-    out
+    Redactor::default().words(args)
 }
 
-/// A `key=value` literal keeps its key; anything else goes whole.
-fn masked_value(word: &str) -> String {
-    match word.split_once('=') {
-        Some((key, _))
-            if key.len() <= 64
-                && key
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) =>
-        {
-            format!("{key}={MASK}")
+/// Free text with every secret replaced by [`MASK`].
+pub fn text(input: &str) -> String {
+    Redactor::default().text(input)
+}
+
+impl Redactor {
+    /// The words with every secret replaced.
+    pub fn words<S: AsRef<str>>(&self, args: &[S]) -> Vec<String> {
+        let mut out = Vec::with_capacity(args.len());
+        let mut next_is_secret = false;
+        // `logs -p` asks for the previous container and takes no value.
+        let has_patch_flag = !args.iter().any(|word| word.as_ref() == "logs");
+        for word in args {
+            let word = word.as_ref();
+            if next_is_secret && !word.starts_with("--") {
+                out.push(self.masked_value(word));
+                next_is_secret = false;
+                continue;
+            }
+            next_is_secret = false;
+            let found = secret_flag(word).or_else(|| short_flag(word).filter(|_| has_patch_flag));
+            match found {
+                Some(Some(split)) => {
+                    let (flag, value) = word.split_at_checked(split).unwrap_or((word, ""));
+                    out.push(format!("{flag}{}", self.masked_value(value)));
+                }
+                Some(None) => {
+                    next_is_secret = true;
+                    out.push(word.to_owned());
+                }
+                None => out.push(self.text(word)),
+            }
         }
-        _ => MASK.to_owned(),
+        out
+    }
+
+    /// A `key=value` literal keeps its key; anything else goes whole.
+    fn masked_value(&self, word: &str) -> String {
+        let is_key = |key: &str| {
+            key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        match word.split_once('=') {
+            // Padding at the end of base64 is not a key's end.
+            Some((key, value)) if is_key(key) && !value.bytes().all(|b| b == b'=') => {
+                format!("{key}={}", self.mask(value))
+            }
+            _ => self.mask(word),
+        }
+    }
+}
+
+/// `-p VALUE`, `-p=VALUE`, `-pVALUE`: a password, or a patch, which may hold one.
+fn short_flag(word: &str) -> Option<Option<usize>> {
+    let rest = word.strip_prefix("-p")?;
+    match rest.as_bytes().first() {
+        None => Some(None),
+        Some(b'=') => Some(Some(3)),
+        Some(_) => Some(Some(2)),
     }
 }
 
@@ -109,28 +176,28 @@ fn secret_flag(word: &str) -> Option<Option<usize>> {
     SECRET_FLAGS.contains(&name.as_str()).then_some(value_at)
 }
 
-/// Free text with tokens of known shapes, bearer credentials, passwords in URLs and PEM keys replaced.
-pub fn text(input: &str) -> String {
-    if let Some(at) = input
-        .find("-----BEGIN ")
-        .filter(|_| input.contains("PRIVATE KEY"))
-    {
-        return format!("{}{MASK}", input.get(..at).unwrap_or_default());
-    }
-    let mut out = String::with_capacity(input.len());
-    let mut rest = input;
-    while !rest.is_empty() {
-        if let Some((kept, used)) = secret_at(rest) {
-            out.push_str(kept);
-            out.push_str(MASK);
-            rest = rest.get(used..).unwrap_or_default();
-            continue;
+impl Redactor {
+    /// Free text with tokens of known shapes, bearer credentials, passwords in URLs and PEM keys replaced.
+    pub fn text(&self, input: &str) -> String {
+        let pem = input.find("-----BEGIN ").filter(|_| input.contains("PRIVATE KEY"));
+        if let Some((before, key)) = pem.and_then(|at| input.split_at_checked(at)) {
+            return format!("{before}{}", self.mask(key));
         }
-        let step = word_break(rest);
-        out.push_str(rest.get(..step).unwrap_or(rest));
-        rest = rest.get(step..).unwrap_or_default();
+        let mut out = String::with_capacity(input.len());
+        let mut rest = input;
+        while !rest.is_empty() {
+            if let Some((kept, used)) = secret_at(rest) {
+                out.push_str(kept);
+                out.push_str(&self.mask(rest.get(kept.len()..used).unwrap_or_default()));
+                rest = rest.get(used..).unwrap_or_default();
+                continue;
+            }
+            let step = word_break(rest);
+            out.push_str(rest.get(..step).unwrap_or(rest));
+            rest = rest.get(step..).unwrap_or_default();
+        }
+        out
     }
-    out
 }
 
 /// A secret that begins right here: what to keep of its start, and how many bytes it takes in all.
@@ -205,8 +272,28 @@ mod tests {
         );
         assert_eq!(
             words(&["--from_literal=user=hunter2"]),
-            ["--from_literal=[redacted]"]
+            ["--from_literal=user=[redacted]"]
         );
+    }
+
+    #[test]
+    fn short_flags_go_but_not_where_they_take_no_value() {
+        assert_eq!(words(&["patch", "secret", "x", "-p", "{\"a\":1}"])[4], MASK);
+        assert_eq!(words(&["login", "-phunter2", "-p=hunter2"])[1..], ["-p[redacted]", "-p=[redacted]"]);
+        assert_eq!(words(&["logs", "-p", "web-1"]), ["logs", "-p", "web-1"]);
+    }
+
+    #[test]
+    fn equal_secrets_have_equal_tags_under_one_key_and_no_other() {
+        let (ours, other) = (Redactor::new([1; 32]), Redactor::new([2; 32]));
+        let tag = ours.mask("hunter2");
+        assert_eq!(tag, "[redacted:f26b540759235a9d]");
+        assert_eq!(ours.words(&["--password", "hunter2"])[1], tag);
+        assert_eq!(ours.words(&["--from-literal=pw=hunter2"])[0], format!("--from-literal=pw={tag}"));
+        assert_eq!(ours.words(&["--token=aGVsbG8="])[0], format!("--token={}", ours.mask("aGVsbG8=")));
+        assert_ne!(other.mask("hunter2"), tag);
+        assert_ne!(ours.mask("hunter3"), tag);
+        assert_eq!(format!("{ours:?}"), "Redactor(…)");
     }
 
     #[test]

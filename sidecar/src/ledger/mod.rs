@@ -17,6 +17,7 @@ mod file;
 mod orphans;
 pub mod reader;
 mod recovery;
+mod spool;
 mod store;
 mod writer;
 
@@ -109,8 +110,13 @@ impl Ledger {
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn spawn(self, shared: Arc<Shared>, limits: Limits) -> Result<(Submit, Writer), Failure> {
-        writer::spawn(self, shared, limits)
+    pub fn spawn(
+        self,
+        shared: Arc<Shared>,
+        limits: Limits,
+        spool: Option<PathBuf>,
+    ) -> Result<(Submit, Writer), Failure> {
+        writer::spawn(self, shared, limits, spool)
     }
 }
 

@@ -4,7 +4,9 @@ use super::disk::{Limits, Stage};
 use super::file::Directory;
 use super::orphans::Orphans;
 use super::recovery::{is_apply, segments};
+use super::spool::{self, Spool, Spooled};
 use super::{Ledger, reader};
+use crate::connection::{self, Refusal};
 use super::store::{CommitError, Item, Store, Written};
 use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
@@ -26,6 +28,9 @@ const BATCH: usize = 512;
 const QUEUE: usize = 4096;
 /// How often the file's identity is checked, and the heartbeat is given.
 const TICK: Duration = Duration::from_secs(1);
+
+/// So many reasons are kept in one GAP.
+const MAX_FAULTS: usize = 100;
 
 /// Where requests go.
 pub type Submit = mpsc::Sender<Command>;
@@ -52,6 +57,8 @@ pub struct Submission {
     pub raw: String,
     /// What is in it.
     pub content: Content,
+    /// It comes from a spool: nobody holds a connection for it.
+    pub is_spooled: bool,
     /// Where the answer goes.
     pub answer: Answer,
 }
@@ -82,6 +89,7 @@ pub(super) fn spawn(
     ledger: Ledger,
     shared: Arc<Shared>,
     limits: Limits,
+    spool: Option<PathBuf>,
 ) -> Result<(Submit, Writer), Failure> {
     let (submit, requests) = mpsc::channel(QUEUE);
     let runtime = Handle::current();
@@ -93,6 +101,7 @@ pub(super) fn spawn(
         spools: ledger.spools,
         events: ledger.events,
         limits,
+        spool,
         stage: Stage::Free,
         ticked: Instant::now(),
         shared,
@@ -118,6 +127,8 @@ struct Desk {
     spools: BTreeMap<String, (u64, String)>,
     events: EventsFile,
     limits: Limits,
+    /// Where spools are.
+    spool: Option<PathBuf>,
     stage: Stage,
     ticked: Instant,
     shared: Arc<Shared>,
@@ -299,6 +310,9 @@ impl Desk {
             self.events
                 .add(&submission.raw, submission.content.kind(), place.seq, &place.hash);
             match &submission.content {
+                Content::Decision(event) if event.decision == Decision::Allowed && submission.is_spooled => {
+                    self.orphans.allowed(&event.event_id, event.pid);
+                }
                 Content::Decision(event) if event.decision == Decision::Allowed => {
                     self.orphans.accompanied(&event.event_id, submission.peer.pid);
                 }
@@ -359,6 +373,7 @@ impl Desk {
             return;
         }
         self.measure();
+        self.drain_spools();
         let alone = self.orphans.left_alone();
         self.close(&alone, "its gate was gone when the ledger was opened");
         let kept = self.store.sign().and_then(|()| self.rotate_when_due());
@@ -371,6 +386,101 @@ impl Desk {
             tracing::error!(%failure, "old segments cannot be removed");
         }
         self.report(None);
+    }
+
+    /// Takes in what gates have recorded while there was no sidecar.
+    fn drain_spools(&mut self) {
+        let Some(directory) = self.spool.clone().filter(|_| self.stage < Stage::Hold) else { return };
+        let paths = match spool::find(&directory) {
+            Ok(paths) => paths,
+            Err(error) => return tracing::error!(%error, directory = %directory.display(), "spools cannot be found"),
+        };
+        for path in paths {
+            let drained = Spool::take(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|spool| spool.map_or(Ok(()), |spool| self.drain(spool)));
+            if let Err(error) = drained {
+                tracing::error!(%error, spool = %path.display(), "a spool cannot be taken in; it is tried again");
+            }
+        }
+    }
+
+    /// Takes in one spool, in order; each event once, however often this is tried.
+    fn drain(&mut self, mut spool: Spool) -> Result<(), String> {
+        let name = spool.uid.to_string();
+        let is_known = self.spools.get(&name).is_some_and(|(_, head)| *head == spool.head);
+        if !is_known {
+            let mut faults = Vec::new();
+            for part in std::mem::take(&mut spool.lines).chunks(BATCH) {
+                self.take_in(&spool, part, &mut faults)?;
+            }
+            let refused = self.finish_spool(&name, &spool, faults)?;
+            tracing::info!(spool = name, refused, "a spool was taken in");
+        }
+        spool.empty().map_err(|error| error.to_string())
+    }
+
+    /// One batch of a spool. What the socket would have refused is refused here, and noted.
+    fn take_in(&mut self, spool: &Spool, lines: &[Spooled], faults: &mut Vec<String>) -> Result<(), String> {
+        let mut batch = Vec::new();
+        let mut answers = Vec::new();
+        for line in lines {
+            match self.submission(spool, line) {
+                Ok((submission, answer)) => {
+                    batch.push(submission);
+                    answers.push(answer);
+                }
+                Err((_, message)) => faults.push(message),
+            }
+        }
+        self.settle(batch);
+        for mut answer in answers {
+            match answer.try_recv() {
+                Ok(Response::Error { code: ErrorCode::BadRequest, message }) => faults.push(message),
+                Ok(Response::Error { message, .. }) => return Err(message),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    fn submission(
+        &self,
+        spool: &Spool,
+        line: &Spooled,
+    ) -> Result<(Submission, oneshot::Receiver<Response>), Refusal> {
+        let peer = Peer { uid: spool.uid, gid: spool.gid, pid: 0 };
+        let pin = self.shared.pins.of(spool.uid);
+        let pin = pin.ok_or_else(|| (ErrorCode::Identity, format!("user {} has no identity here", spool.uid)))?;
+        let content = match line.kind {
+            Kind::Event => Content::Decision(Box::new(connection::decision(&line.data, peer, &self.shared)?)),
+            Kind::Exit => Content::Outcome(connection::outcome(&line.data)?),
+            other => return Err((ErrorCode::BadRequest, format!("a gate writes no {}", other.name()))),
+        };
+        let (answer, answered) = oneshot::channel();
+        let submission =
+            Submission { peer, pin: pin.clone(), raw: line.data.clone(), content, is_spooled: true, answer };
+        Ok((submission, answered))
+    }
+
+    /// SPOOL, and GAP when something could not be taken in; what is damaged is kept beside the ledger.
+    fn finish_spool(&mut self, name: &str, spool: &Spool, mut faults: Vec<String>) -> Result<usize, String> {
+        if let Some((why, rest)) = &spool.damage {
+            let kept = self.directory.join(format!("spool-{name}-damaged-{}", self.store.cursor().next));
+            std::fs::write(&kept, rest).map_err(|error| format!("{}: {error}", kept.display()))?;
+            faults.push(format!("{why}; {} bytes from there on are kept in {}", rest.len(), kept.display()));
+        }
+        faults.truncate(MAX_FAULTS);
+        let taken = serde_json::json!({ "spool": name, "last": self.store.cursor().next, "head": spool.head });
+        let mut items = vec![Item::own(Kind::Spool, &taken)];
+        if !faults.is_empty() {
+            let gap = serde_json::json!({ "spool": name, "not_recorded": faults });
+            items.push(Item::own(Kind::Gap, &gap));
+        }
+        self.commit(&items).map_err(|error| error.to_string())?;
+        self.spools.insert(name.to_owned(), (self.store.cursor().next, spool.head.clone()));
+        Ok(faults.len())
     }
 
     /// How full the disk is.

@@ -7,7 +7,8 @@ use crate::configuration::Identity;
 use crate::shell;
 use crate::supervise::Ended;
 use audit_event::event::SCHEMA;
-use audit_event::{Decision, Event, EventId, Outcome, redact};
+use audit_event::redact::Redactor;
+use audit_event::{Decision, Event, EventId, Outcome};
 use policies::Verdict;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -27,9 +28,10 @@ pub fn compose(
     judgement: &Judgement,
     child: &Child,
     binary: Option<&Path>,
+    redactor: &Redactor,
 ) -> Event {
     let said = Said::of(&judgement.verdict);
-    let argv = redact::words(&cut(call));
+    let argv = redactor.words(&cut(call));
     let event_id = new_id();
     Event {
         ts: now(),
@@ -44,7 +46,7 @@ pub fn compose(
         allowlist_hit: said.decision == Decision::Allowed,
         decision: said.decision,
         caller_profile: identity.profile.clone(),
-        caller_agent_run_id: run_id(call),
+        caller_agent_run_id: run_id(call, redactor),
         schema: SCHEMA,
         request_id: event_id.to_string(),
         event_id,
@@ -56,10 +58,10 @@ pub fn compose(
             .as_ref()
             .map(|i| i.command.clone())
             .unwrap_or_default(),
-        operations: operations(judgement),
+        operations: operations(judgement, redactor),
         hazards: hazards(judgement),
         reason: said.reason.to_owned(),
-        message: redact::text(&said.message),
+        message: redactor.text(&said.message),
         rule: said.rule,
         policy_digest: judgement.policy_digest.clone(),
         binary: binary.map(|path| path.display().to_string()),
@@ -71,19 +73,19 @@ pub fn compose(
         ppid: call.ppid,
         parent: call.parent.clone(),
         host: call.host.clone(),
-        more: files(judgement),
+        more: files(judgement, redactor),
     }
 }
 
 /// What was read, by path, size and digest.
-fn files(judgement: &Judgement) -> BTreeMap<String, serde_json::Value> {
+fn files(judgement: &Judgement, redactor: &Redactor) -> BTreeMap<String, serde_json::Value> {
     let files: Vec<serde_json::Value> = judgement
         .inputs
         .files
         .iter()
         .map(|file| {
             serde_json::json!({
-                "path": redact::text(&file.path),
+                "path": redactor.text(&file.path),
                 "sha256": file.sha256,
                 "bytes": file.bytes,
             })
@@ -190,7 +192,7 @@ fn argv_digest(call: &Snapshot) -> String {
         .collect()
 }
 
-fn operations(judgement: &Judgement) -> Vec<serde_json::Value> {
+fn operations(judgement: &Judgement, redactor: &Redactor) -> Vec<serde_json::Value> {
     let Some(invocation) = &judgement.invocation else {
         return Vec::new();
     };
@@ -206,7 +208,7 @@ fn operations(judgement: &Judgement) -> Vec<serde_json::Value> {
                 object.insert("resource".into(), resource.to_string().into());
             }
             if let Some(name) = &operation.name {
-                object.insert("name".into(), redact::text(name).into());
+                object.insert("name".into(), redactor.text(name).into());
             }
             if let Ok(scope) = serde_json::to_value(&operation.scope) {
                 object.insert("scope".into(), without_nulls(scope));
@@ -247,11 +249,11 @@ fn hazards(judgement: &Judgement) -> Vec<String> {
 }
 
 /// As the agent says; bounded, and never trusted for anything.
-fn run_id(call: &Snapshot) -> String {
+fn run_id(call: &Snapshot, redactor: &Redactor) -> String {
     ["HERMES_AGENT_RUN_ID", "REEVE_AGENT_RUN_ID", "REEVE_SESSION"]
         .iter()
         .find_map(|name| call.variable(name))
-        .map(|id| redact::text(&id.chars().take(128).collect::<String>()))
+        .map(|id| redactor.text(&id.chars().take(128).collect::<String>()))
         .unwrap_or_default()
 }
 

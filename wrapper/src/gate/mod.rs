@@ -6,6 +6,7 @@ mod judge;
 mod refusal;
 mod sidecar;
 mod snapshot;
+mod spool;
 
 use crate::configuration::{self, Configuration, ConfigurationError};
 use crate::exit::Exit;
@@ -17,8 +18,9 @@ use argv::Tool;
 use judge::Judgement;
 use policies::{Permit, Verdict};
 use refusal::{Report, Stop};
-use sidecar::Sidecar;
+use sidecar::{CannotRecord, Sidecar};
 use snapshot::Snapshot;
+use spool::Spool;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -46,19 +48,16 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
     let judgement = Judgement::of(&call, &file, &orders, &identity, &child)?;
     let found = real_tool(tool, &orders)?;
     let binary = found.as_ref().ok().map(|found| found.path.as_path());
-    let event = event::compose(&call, &identity, &judgement, &child, binary);
-    let mut sidecar = match Sidecar::connect(&orders.socket, orders.deadline()) {
-        Ok(sidecar) => sidecar,
+    let event = event::compose(&call, &identity, &judgement, &child, binary, &orders.redactor());
+    let recorder = match Recorder::record(&orders, &identity, &judgement, &event) {
+        Ok(recorder) => recorder,
         Err(error) => return Err(Stop::unrecorded(&event, &judgement, error)),
     };
-    if let Err(error) = sidecar.record(&event) {
-        return Err(Stop::unrecorded(&event, &judgement, error));
-    }
     match judgement.verdict {
         Verdict::Allow(permit) => {
             let inputs = judgement.inputs;
             let company = Company {
-                sidecar,
+                recorder,
                 inputs,
                 tool: None,
             };
@@ -84,7 +83,7 @@ fn execute(
         Ok(real) => real,
         Err(no_tool) => {
             company
-                .sidecar
+                .recorder
                 .record_outcome(&event::not_started(event, &no_tool.to_string()))?;
             return Err(Stop::no_tool(no_tool));
         }
@@ -96,7 +95,7 @@ fn execute(
     match result {
         Ok((ended, duration)) => {
             let outcome = event::outcome(event, ended, duration);
-            if let Err(error) = company.sidecar.record_outcome(&outcome) {
+            if let Err(error) = company.recorder.record_outcome(&outcome) {
                 // The tool has run and its status is the caller's; the ledger will show it as not concluded.
                 warn(&format!("how {} ended could not be recorded: {error}", call.tool));
             }
@@ -104,7 +103,7 @@ fn execute(
         }
         Err(SuperviseError::NotStarted(errno)) => {
             company
-                .sidecar
+                .recorder
                 .record_outcome(&event::not_started(event, errno.desc()))?;
             Err(Stop::not_executable(&real.path, errno))
         }
@@ -157,7 +156,7 @@ fn refuse_misconfigured(
         Ok(judgement) => judgement,
         Err(stop) => return stop,
     };
-    let event = event::compose(call, &pinned, &judgement, child, None);
+    let event = event::compose(call, &pinned, &judgement, child, None, &orders.redactor());
     let recorded =
         Sidecar::connect(&orders.socket, orders.deadline()).and_then(|mut sidecar| sidecar.record(&event));
     match recorded {
@@ -166,9 +165,51 @@ fn refuse_misconfigured(
     }
 }
 
+/// Who has recorded the decision, and will record the outcome.
+enum Recorder {
+    Sidecar(Sidecar),
+    Spool(Spool),
+}
+
+impl Recorder {
+    /// Makes the decision durable: in the ledger, or in the spool when nobody answers and the command may go by it. A
+    /// sidecar that refuses, or that hangs, is not gone round.
+    fn record(
+        orders: &Configuration,
+        identity: &configuration::Identity,
+        judgement: &Judgement,
+        event: &audit_event::Event,
+    ) -> Result<Recorder, CannotRecord> {
+        let asked = Sidecar::connect(&orders.socket, orders.deadline())
+            .and_then(|mut sidecar| sidecar.record(event).map(|()| Recorder::Sidecar(sidecar)));
+        let may_spool = matches!(judgement.verdict, Verdict::Allow(_))
+            && spool::admits(orders, identity, judgement.invocation.as_ref());
+        match asked {
+            Err(CannotRecord::Unreachable { .. }) if may_spool => {
+                Ok(Recorder::Spool(Spool::begin(orders, event)?))
+            }
+            other => other,
+        }
+    }
+
+    fn record_outcome(&mut self, outcome: &audit_event::Outcome) -> Result<(), CannotRecord> {
+        match self {
+            Recorder::Sidecar(sidecar) => sidecar.record_outcome(outcome),
+            Recorder::Spool(spool) => Ok(spool.record_outcome(outcome)?),
+        }
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        match self {
+            Recorder::Sidecar(sidecar) => Some(sidecar.descriptor()),
+            Recorder::Spool(_) => None,
+        }
+    }
+}
+
 /// What the gate keeps while the tool runs, and nothing else: its connection, and the files that the tool reads.
 struct Company {
-    sidecar: Sidecar,
+    recorder: Recorder,
     inputs: Inputs,
     tool: Option<File>,
 }
@@ -177,7 +218,7 @@ impl Beside for Company {
     fn keep(&self) -> Option<Vec<RawFd>> {
         let files = self.inputs.descriptors();
         let tool = self.tool.iter().map(AsRawFd::as_raw_fd);
-        Some(files.chain(tool).chain([self.sidecar.descriptor()]).collect())
+        Some(files.chain(tool).chain(self.recorder.descriptor()).collect())
     }
 }
 

@@ -53,6 +53,9 @@ pub enum CannotRecord {
     /// The event is too long.
     #[error("{0}")]
     Frame(#[from] FrameError),
+    /// Nobody answers, and the spool does not take it either.
+    #[error("no sidecar, and {0}")]
+    Spool(#[from] super::spool::CannotSpool),
     /// The event cannot be written as JSON.
     #[error("the event cannot be written: {0}")]
     Json(#[from] serde_json::Error),

@@ -13,7 +13,7 @@
 
 use super::Failure;
 use super::cli::Run;
-use crate::configuration::{Configuration, SESSION_FILE};
+use crate::configuration::{Configuration, SESSION_FILE, Spool};
 use crate::exit::Exit;
 use crate::gate;
 use crate::governance::Source;
@@ -24,9 +24,12 @@ use audit_event::{Pin, Pins};
 use policies::{Level, Track};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+
+/// The file in a record that holds its redaction key.
+pub const REDACTION_KEY: &str = "redaction.key";
 
 /// A session that is laid out.
 #[derive(Debug)]
@@ -147,6 +150,11 @@ impl Session {
                     .collect(),
             ),
             checksums: BTreeMap::new(),
+            redaction_key: Some(redaction_key(&self.record)?),
+            spool: Some(Spool {
+                directory: self.record.join("spool"),
+                levels: BTreeMap::new(),
+            }),
             deadline_ms: 5_000,
         };
         self.write(SESSION_FILE, &to_json(&orders)?)?;
@@ -250,6 +258,26 @@ fn snapshots(
             ))
         })
         .collect()
+}
+
+/// The record's redaction key, made with the record: `find-secret` needs the same one later.
+fn redaction_key(record: &Path) -> Result<String, Failure> {
+    let path = record.join(REDACTION_KEY);
+    let failed = |error: std::io::Error| cannot_create(&path, &error);
+    match fs::read_to_string(&path) {
+        Ok(key) => Ok(key.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut seed = [0_u8; 32];
+            let mut random = fs::File::open("/dev/urandom").map_err(failed)?;
+            random.read_exact(&mut seed).map_err(failed)?;
+            let key: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+            file.write_all(key.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            Ok(key)
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 fn policy_name(level: Level) -> String {

@@ -186,6 +186,7 @@ fn program() -> Result<PathBuf, Failure> {
 fn arguments(session: &Session, http: &str) -> Vec<std::ffi::OsString> {
     let mut words: Vec<std::ffi::OsString> = vec!["--dir".into(), session.record.clone().into()];
     words.extend(["--socket".into(), session.socket().into()]);
+    words.extend(["--spool".into(), session.record.join("spool").into()]);
     words.extend(["--identity".into(), session.identity().into()]);
     words.extend(["--http".into(), http.into(), "--until-stdin-closes".into()]);
     words
