@@ -5,6 +5,7 @@ pub mod binaries;
 pub mod differential;
 pub mod http;
 pub mod kube_api;
+pub mod load;
 pub mod postgres;
 pub mod pty;
 pub mod score;

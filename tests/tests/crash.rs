@@ -86,7 +86,7 @@ fn without_a_sidecar_only_reads_run_and_are_recorded_later() {
         .iter()
         .map(|event| event["command"].as_str().expect("text").to_owned())
         .collect();
-    assert_eq!(commands, ["get pods", "get nodes", "get services"]);
+    assert_eq!(commands, ["kubectl get pods", "kubectl get nodes", "kubectl get services"]);
     assert_eq!(scratch.outcomes().len(), 3);
     assert_eq!(std::fs::read(&spool).expect("the spool is there"), b"");
     let record = std::fs::read_to_string(scratch.record().join("ledger-000001.ndjson")).expect("the record");

@@ -76,51 +76,60 @@ pub fn tail(options: &Tail) -> Result<i32, Failure> {
     for file in &files {
         let mut lines = ledger::Lines::open(file)?;
         while let Some(bytes) = lines.next()? {
-            let Some(shown) = show(bytes, options.json) else {
+            let Some(text) = shown(bytes, options.json) else {
                 continue;
             };
             if last.len() >= options.lines {
                 last.pop_front();
             }
             if options.lines > 0 {
-                last.push_back(shown);
+                last.push_back(text);
             }
         }
     }
     print(&last.into_iter().collect::<String>())?;
     match files.last().filter(|_| options.follow) {
-        Some(newest) => follow(newest, options.json),
+        Some(newest) => follow(&record, newest, options.json),
         None => Ok(Exit::Ok.code()),
     }
 }
 
-/// Prints what is added, until the caller is interrupted or the reader goes away.
-fn follow(path: &Path, as_json: bool) -> Result<i32, Failure> {
-    let io = |cause| {
+/// Prints what is added, until the caller is interrupted or the reader goes away. Goes on with the next segment when there
+/// is one.
+fn follow(record: &Path, path: &Path, as_json: bool) -> Result<i32, Failure> {
+    let io = |path: &Path, cause| {
         Failure::from(LedgerError::Io {
             path: path.to_owned(),
             cause,
         })
     };
-    let mut reader = BufReader::new(File::open(path).map_err(io)?);
-    reader.seek(SeekFrom::End(0)).map_err(io)?;
+    let mut path = path.to_owned();
+    let mut reader = BufReader::new(File::open(&path).map_err(|cause| io(&path, cause))?);
+    reader.seek(SeekFrom::End(0)).map_err(|cause| io(&path, cause))?;
     let mut line = Vec::new();
     loop {
-        reader.read_until(b'\n', &mut line).map_err(io)?;
+        reader.read_until(b'\n', &mut line).map_err(|cause| io(&path, cause))?;
         if line.ends_with(b"\n") {
-            if let Some(shown) = show(&line, as_json) {
-                print(&shown)?;
+            if let Some(text) = shown(&line, as_json) {
+                print(&text)?;
             }
             line.clear();
-        } else {
-            std::thread::sleep(LOOK_EVERY); // a line that is half written stays in the buffer
+            continue;
+        }
+        let later = ledger::segments(record)?.into_iter().find(|other| line.is_empty() && *other > path);
+        match later {
+            Some(next) => {
+                reader = BufReader::new(File::open(&next).map_err(|cause| io(&next, cause))?);
+                path = next;
+            }
+            None => std::thread::sleep(LOOK_EVERY), // a line that is half written stays in the buffer
         }
     }
 }
 
 /// One record as it is shown; `None` for what is not a decision or an outcome, and for a line that cannot be read
 /// (`verify` is the command that says so).
-fn show(bytes: &[u8], as_json: bool) -> Option<String> {
+pub fn shown(bytes: &[u8], as_json: bool) -> Option<String> {
     let line = Line::read(bytes.strip_suffix(b"\n").unwrap_or(bytes)).ok()?;
     if as_json {
         return matches!(line.kind, Kind::Event | Kind::Exit).then(|| format!("{}\n", line.data.get()));
@@ -139,6 +148,9 @@ fn show(bytes: &[u8], as_json: bool) -> Option<String> {
         }
         Kind::Exit => {
             let outcome: Outcome = serde_json::from_str(line.data.get()).ok()?;
+            if let Some(why) = &outcome.incomplete {
+                return Some(format!("{}  {:9}  {why}  {}\n", outcome.ts, "INCOMPLETE", outcome.event_id));
+            }
             let how = match (outcome.exit_code, outcome.signal, outcome.not_started) {
                 (Some(status), ..) => format!("exit {status}"),
                 (None, Some(signal), _) => format!("signal {signal}"),

@@ -149,6 +149,18 @@ pub enum AuditCommand {
     Verify(Verify),
     /// Print the last decisions
     Tail(Tail),
+    /// Print the decisions that fit every condition, with their outcomes
+    Query(Query),
+    /// Print every record as one line of JSON, with its number and hash
+    Export(Export),
+    /// Print everything about one request: decision, approval, outcome
+    Show(Show),
+    /// Print the records in which a secret stood; the secret is read from standard input
+    FindSecret(FindSecret),
+    /// Print a proof that a record is in the ledger, or that one state of it is the beginning of a later one
+    Prove(Prove),
+    /// Check such a proof: exit 0 when it holds, 2 when it does not
+    CheckProof(CheckProof),
 }
 
 #[derive(Debug, Args)]
@@ -222,6 +234,122 @@ pub struct Tail {
     pub json: bool,
     /// The record's directory [default: the newest session's]
     pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    /// Not before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// What was decided
+    #[arg(long, value_enum)]
+    pub decision: Option<Decided>,
+    /// kubectl, aws or gh
+    #[arg(long)]
+    pub tool: Option<String>,
+    /// The profile's name
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// The agent's own name for its run
+    #[arg(long)]
+    pub run: Option<String>,
+    /// Part of a resource's kind or name
+    #[arg(long)]
+    pub resource: Option<String>,
+    /// Text anywhere in the event
+    #[arg(long)]
+    pub text: Option<String>,
+    /// Print each event as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The record's directory [default: the newest session's]
+    pub record: Option<PathBuf>,
+}
+
+/// A decision, as it is typed.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Decided {
+    Allowed,
+    Blocked,
+    Escalated,
+}
+
+impl From<Decided> for audit_event::Decision {
+    fn from(decided: Decided) -> Self {
+        match decided {
+            Decided::Allowed => Self::Allowed,
+            Decided::Blocked => Self::Blocked,
+            Decided::Escalated => Self::Escalated,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The first record's number
+    #[arg(long, default_value_t = 0, value_name = "SEQ")]
+    pub from: u64,
+    /// The last record's number
+    #[arg(long, value_name = "SEQ")]
+    pub to: Option<u64>,
+    /// Print the lines as they are stored
+    #[arg(long)]
+    pub raw: bool,
+    /// The record's directory [default: the newest session's]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The event's or the request's id
+    pub event: String,
+    /// Print each record as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The record's directory [default: the newest session's]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct FindSecret {
+    /// The redaction key, 64 hex digits [default: redaction.key in the record]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Print each record as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The record's directory [default: the newest session's]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Prove {
+    /// The number of the record that is in the ledger
+    #[arg(long, conflicts_with = "from")]
+    pub seq: Option<u64>,
+    /// How many records the earlier state had
+    #[arg(long, value_name = "SIZE")]
+    pub from: Option<u64>,
+    /// How many records the later state has [default: those of the last checkpoint, else all]
+    #[arg(long)]
+    pub size: Option<u64>,
+    /// The record's directory [default: the newest session's]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckProof {
+    /// A checkpoint from elsewhere that has the proof's root
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Option<PathBuf>,
+    /// The verifier key that signed the proof's checkpoint
+    #[arg(long)]
+    pub key: Option<String>,
+    /// The proof
+    pub proof: PathBuf,
 }
 
 /// A profile becomes a metric label and part of file names.

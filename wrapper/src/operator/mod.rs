@@ -6,6 +6,8 @@ mod cli;
 mod doctor;
 mod ledger;
 mod policy;
+mod proof;
+mod query;
 mod run;
 mod session;
 mod sidecar_process;
@@ -53,12 +55,16 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Command::Explain(options) => check::explain(&options),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Policy { command } => policy::run(&command),
-        Command::Audit {
-            command: AuditCommand::Verify(options),
-        } => audit::verify(&options),
-        Command::Audit {
-            command: AuditCommand::Tail(options),
-        } => audit::tail(&options),
+        Command::Audit { command } => match command {
+            AuditCommand::Verify(options) => audit::verify(&options),
+            AuditCommand::Tail(options) => audit::tail(&options),
+            AuditCommand::Query(options) => query::query(&options),
+            AuditCommand::Export(options) => query::export(&options),
+            AuditCommand::Show(options) => query::show(&options),
+            AuditCommand::FindSecret(options) => query::find_secret(&options),
+            AuditCommand::Prove(options) => proof::prove(&options),
+            AuditCommand::CheckProof(options) => proof::check(&options),
+        },
         Command::Completions { shell } => completions(shell),
         Command::Man { directory } => man(&directory),
     };

@@ -1,0 +1,247 @@
+//! The ledger from outside: killed under load, pruned, proved, queried; and read by a second program that shares no code.
+
+use acceptance::load::{Client, Sidecar, press};
+use acceptance::session::{Scratch, finish};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+fn reeve(words: &[&str], record: &Path) -> Output {
+    let mut command = Command::new(acceptance::binaries::reeve());
+    command.args(words).arg(record).output().expect("reeve starts")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The event ids in the ledger, in order.
+fn stored(record: &Path) -> Vec<String> {
+    let output = reeve(&["audit", "export"], record);
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"))
+        .filter(|line| line["kind"] == "event")
+        .map(|line| line["event_id"].as_str().expect("text").to_owned())
+        .collect()
+}
+
+/// Killed at some moment under load, again and again: what was acknowledged is there, once, in each client's order. More
+/// rounds with `REEVE_KILL_ROUNDS`; 1 000 take some minutes.
+#[test]
+fn killed_at_random_moments_it_loses_nothing() {
+    let rounds: u64 = std::env::var("REEVE_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let mut sidecar = Sidecar::start(&["--segment-bytes", "60000"]);
+    let acknowledged = Mutex::new(Vec::new());
+    let mut seed = 88_172_645_463_325_252_u64;
+    let mut slowest = Duration::ZERO;
+    for round in 0..rounds {
+        let socket = sidecar.socket();
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (acknowledged, socket) = (&acknowledged, &socket);
+                scope.spawn(move || {
+                    let mut mine = Vec::new();
+                    if let Ok(mut client) = Client::connect(socket, round * 4 + number + 1) {
+                        while let Ok(id) = client.record() {
+                            mine.push(id.to_string());
+                        }
+                    }
+                    acknowledged.lock().expect("no client panics").push(mine);
+                });
+            }
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            std::thread::sleep(Duration::from_micros(seed % 60_000));
+            sidecar.kill();
+        });
+        slowest = slowest.max(sidecar.restart());
+    }
+    sidecar.stop();
+    let found = stored(&sidecar.ledger());
+    let place: std::collections::HashMap<&str, usize> =
+        found.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    assert_eq!(place.len(), found.len(), "an event stands twice");
+    let mut count = 0;
+    for mine in acknowledged.lock().expect("no client panics").iter() {
+        let places: Vec<usize> = mine.iter().map(|id| *place.get(id.as_str()).expect("it was acknowledged")).collect();
+        assert!(places.is_sorted(), "a client's events are out of order");
+        count += places.len();
+    }
+    assert!(count > 0, "nothing was acknowledged in {rounds} rounds");
+    let verified = reeve(&["audit", "verify"], &sidecar.ledger());
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+    assert!(slowest < Duration::from_secs(5), "a restart took {slowest:?}");
+}
+
+/// A program of about a hundred lines in another language, written from the format's description alone.
+#[test]
+fn an_independent_verifier_agrees() {
+    let mut sidecar = Sidecar::start(&["--segment-bytes", "20000"]);
+    press(&sidecar.socket(), 4, 1, Duration::from_millis(1500));
+    sidecar.kill();
+    sidecar.restart();
+    press(&sidecar.socket(), 2, 100, Duration::from_millis(1200));
+    sidecar.stop();
+    let check = || {
+        Command::new("python3")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/verify_ledger.py"))
+            .arg(sidecar.ledger())
+            .output()
+            .expect("python3 starts")
+    };
+    let report: Value =
+        serde_json::from_slice(&reeve(&["audit", "verify", "--json"], &sidecar.ledger()).stdout).expect("JSON");
+    assert_eq!(report["verify"], "sealed", "{report}");
+    let other = check();
+    assert_eq!(other.status.code(), Some(0), "{}", text(&other));
+    let other: Value = serde_json::from_slice(&other.stdout).expect("JSON");
+    for field in ["records", "head", "root", "epoch"] {
+        assert_eq!(other[field], report[field], "{field}");
+    }
+    let file = sidecar.ledger().join("ledger-000001.ndjson");
+    let whole = std::fs::read_to_string(&file).expect("the first segment");
+    for changed in [whole.replacen("payments", "paymentz", 1), whole.replacen("epoch 1", "epoch 2", 1)] {
+        std::fs::write(&file, changed).expect("a file can be written");
+        assert_eq!(check().status.code(), Some(2));
+        assert_eq!(reeve(&["audit", "verify"], &sidecar.ledger()).status.code(), Some(2));
+    }
+}
+
+#[test]
+fn old_segments_go_only_when_every_sink_has_them() {
+    let mut sidecar = Sidecar::start(&["--segment-bytes", "20000", "--keep-bytes", "30000"]);
+    let cursors = sidecar.ledger().join("cursors");
+    std::fs::create_dir(&cursors).expect("a directory can be made");
+    std::fs::write(cursors.join("siem"), "0").expect("a file can be written");
+    press(&sidecar.socket(), 4, 1, Duration::from_millis(4500));
+    let first = sidecar.ledger().join("ledger-000001.ndjson");
+    assert!(sidecar.ledger().join("ledger-000002.ndjson").exists(), "it has rotated");
+    assert!(first.exists(), "the sink has not got it yet");
+    std::fs::write(cursors.join("siem"), "1000000000").expect("a file can be written");
+    let begun = Instant::now();
+    while first.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is never removed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    press(&sidecar.socket(), 1, 50, Duration::from_millis(300));
+    sidecar.kill();
+    sidecar.restart();
+    sidecar.stop();
+    let report: Value =
+        serde_json::from_slice(&reeve(&["audit", "verify", "--json"], &sidecar.ledger()).stdout).expect("JSON");
+    assert_eq!(report["verify"], "sealed", "{report}");
+    assert!(report["first"].as_u64() > Some(0), "{report}");
+}
+
+#[test]
+fn a_damaged_or_foreign_directory_is_refused() {
+    let mut sidecar = Sidecar::start(&[]);
+    press(&sidecar.socket(), 1, 1, Duration::from_millis(200));
+    let second = |sidecar: &Sidecar| {
+        Command::new(acceptance::binaries::reeved())
+            .arg("--dir")
+            .arg(sidecar.ledger())
+            .arg("--socket")
+            .arg(sidecar.home.path().join("second"))
+            .arg("--identity")
+            .arg(sidecar.home.path().join("identity.json"))
+            .args(["--http", "127.0.0.1:0"])
+            .output()
+            .expect("reeved starts")
+    };
+    let refused = second(&sidecar);
+    assert_eq!(refused.status.code(), Some(69), "{}", text(&refused));
+    assert!(text(&refused).contains("is in use by another sidecar"), "{}", text(&refused));
+    sidecar.stop();
+    let file = sidecar.ledger().join("ledger-000001.ndjson");
+    let whole = std::fs::read_to_string(&file).expect("the segment");
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let cut = lines[..lines.len() - 3].concat();
+    for (what, content, says) in [
+        ("edited", whole.replacen("payments", "paymentz", 1), "was edited"),
+        ("cut", cut, "were signed, but only"),
+        ("newer", whole.replacen("audit-chain/1", "audit-chain/9", 1), "was edited"),
+    ] {
+        std::fs::write(&file, content).expect("a file can be written");
+        let refused = second(&sidecar);
+        assert_eq!(refused.status.code(), Some(65), "{what}: {}", text(&refused));
+        assert!(text(&refused).contains(says), "{what}: {}", text(&refused));
+    }
+    std::fs::write(&file, &whole).expect("a file can be written");
+    std::fs::remove_file(sidecar.ledger().join("key")).expect("a file can be removed");
+    let refused = second(&sidecar);
+    assert_eq!(refused.status.code(), Some(65), "{}", text(&refused));
+    assert!(text(&refused).contains("the key of epoch"), "{}", text(&refused));
+}
+
+#[test]
+fn a_gate_that_dies_leaves_an_incomplete_outcome() {
+    let mut scratch = Scratch::new();
+    scratch.stand_in("kubectl", "#!/bin/sh\nkill -KILL $PPID\nsleep 0.2\n");
+    scratch.run("kubectl get pods; sleep 1");
+    let outcomes = scratch.outcomes();
+    assert_eq!(outcomes.len(), 1, "{outcomes:?}");
+    assert!(outcomes[0]["incomplete"].as_str().is_some_and(|why| why.contains("gate")), "{outcomes:?}");
+    assert_eq!(scratch.verify().0, 0);
+}
+
+#[test]
+fn the_record_can_be_queried_proved_and_searched() {
+    let mut scratch = Scratch::new();
+    scratch.stand_in("kubectl", "#!/bin/sh\nexit 0\n");
+    scratch.run("kubectl get pods -n shop; kubectl delete pod web-1; kubectl get nodes --token hunter2hunter2");
+    let record = scratch.record();
+    let record = record.to_str().expect("a scratch path is text");
+    let lines = |words: &[&str]| -> Vec<Value> {
+        let output = scratch.reeve(&[words, &[record]].concat());
+        assert_eq!(output.code(), 0, "{words:?}: {}", output.err());
+        output.out().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let query = |words: &[&str]| lines(&[&["audit", "query", "--json"], words].concat());
+    assert_eq!(query(&["--decision", "blocked"])[0]["command"], "kubectl delete pod web-1");
+    assert_eq!(query(&["--resource", "web-1"]).len(), 1);
+    assert_eq!(query(&["--tool", "aws"]).len(), 0);
+    assert_eq!(query(&["--text", "shop"]).len(), 2, "the decision and its outcome");
+    assert_eq!(query(&["--since", "2099-01-01T00:00:00Z"]).len(), 0);
+    let event = &query(&["--text", "shop"])[0];
+    let id = event["event_id"].as_str().expect("text");
+    assert_eq!(lines(&["audit", "show", "--json", id]).len(), 2);
+
+    let secret = scratch.command(acceptance::binaries::reeve()).args(["audit", "find-secret", record]).stdin(std::process::Stdio::piped()).output_with(b"hunter2hunter2\n");
+    assert!(secret.out().contains("1 records with [redacted:"), "{}", secret.out());
+    let raw = std::fs::read_to_string(scratch.record().join("ledger-000001.ndjson")).expect("the segment");
+    assert!(!raw.contains("hunter2"));
+
+    let seq = event["seq"].to_string();
+    let proof = scratch.reeve(&["audit", "prove", "--seq", &seq, record]);
+    assert_eq!(proof.code(), 0, "{}", proof.err());
+    let file = scratch.at("proof");
+    let anchor = scratch.record().join("checkpoint");
+    let holds = |text: &str| {
+        std::fs::write(&file, text).expect("a file can be written");
+        let words = ["audit", "check-proof", "--anchor", anchor.to_str().expect("text"), file.to_str().expect("text")];
+        scratch.reeve(&words).code()
+    };
+    assert_eq!(holds(&proof.out()), 0);
+    assert_eq!(holds(&proof.out().replacen("shop", "shoq", 1)), 2);
+    let grown = scratch.reeve(&["audit", "prove", "--from", "2", record]);
+    assert_eq!(holds(&grown.out()), 0, "{}", grown.err());
+    let old_root = serde_json::from_str::<Value>(&grown.out()).expect("JSON")["old_root"].to_string();
+    assert_eq!(holds(&grown.out().replacen(&old_root[1..9], "00000000", 1)), 2);
+}
+
+/// Runs a command with this input.
+trait WithInput {
+    fn output_with(&mut self, input: &[u8]) -> acceptance::session::Output;
+}
+
+impl WithInput for Command {
+    fn output_with(&mut self, input: &[u8]) -> acceptance::session::Output {
+        finish(self, input)
+    }
+}
