@@ -73,7 +73,10 @@ impl Sidecar {
     /// Resident memory, in KiB.
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap_or_default();
         line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
     }
 }
@@ -94,7 +97,13 @@ fn launch(home: &Path, flags: &[String]) -> Child {
         .arg(home.join("socket"))
         .arg("--identity")
         .arg(home.join("identity.json"))
-        .args(["--http", "127.0.0.1:0", "--until-stdin-closes", "--rate", "4000000000"])
+        .args([
+            "--http",
+            "127.0.0.1:0",
+            "--until-stdin-closes",
+            "--rate",
+            "4000000000",
+        ])
         .args(flags)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -103,8 +112,13 @@ fn launch(home: &Path, flags: &[String]) -> Child {
         .expect("the sidecar starts");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("stdout is piped");
-    BufReader::new(stdout).read_line(&mut line).expect("a pipe can be read");
-    assert!(line.contains("\"ready\":true"), "the sidecar does not get ready: {line}");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("a pipe can be read");
+    assert!(
+        line.contains("\"ready\":true"),
+        "the sidecar does not get ready: {line}"
+    );
     child
 }
 
@@ -121,7 +135,12 @@ impl Client {
     pub fn connect(socket: &Path, id: u64) -> std::io::Result<Client> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        Ok(Client { stream, event: event(), id, sent: 0 })
+        Ok(Client {
+            stream,
+            event: event(),
+            id,
+            sent: 0,
+        })
     }
 
     /// Sends one event and waits for its acknowledgement; returns its id.
@@ -178,7 +197,11 @@ impl Measured {
     /// The latency below which this share (0 to 1) of all lies.
     pub fn quantile(&self, share: f64) -> Duration {
         let last = self.latencies.len().saturating_sub(1);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index within the list")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index within the list"
+        )]
         let at = (share * last as f64) as usize;
         self.latencies.get(at).copied().unwrap_or_default()
     }
@@ -206,7 +229,10 @@ pub fn press(socket: &Path, clients: u64, first_id: u64, how_long: Duration) -> 
             .collect();
         std::thread::sleep(how_long);
         stop.store(true, Ordering::Relaxed);
-        workers.into_iter().flat_map(|worker| worker.join().expect("a client ends")).collect()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a client ends"))
+            .collect()
     });
     let rate = latencies.len() as f64 / begun.elapsed().as_secs_f64();
     latencies.sort_unstable();

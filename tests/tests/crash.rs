@@ -74,7 +74,10 @@ fn without_a_sidecar_only_reads_run_and_are_recorded_later() {
         "{}",
         output.err()
     );
-    let spool = scratch.record().join("spool").join(format!("{}.spool", nix::unistd::getuid()));
+    let spool = scratch
+        .record()
+        .join("spool")
+        .join(format!("{}.spool", nix::unistd::getuid()));
     let spooled = std::fs::read_to_string(&spool).expect("the spool is there");
     assert_eq!(spooled.lines().count(), 4, "two decisions and two outcomes");
     // The next session over the same record takes it in, once and in order; a torn end is said, not swallowed.
@@ -86,7 +89,10 @@ fn without_a_sidecar_only_reads_run_and_are_recorded_later() {
         .iter()
         .map(|event| event["command"].as_str().expect("text").to_owned())
         .collect();
-    assert_eq!(commands, ["kubectl get pods", "kubectl get nodes", "kubectl get services"]);
+    assert_eq!(
+        commands,
+        ["kubectl get pods", "kubectl get nodes", "kubectl get services"]
+    );
     assert_eq!(scratch.outcomes().len(), 3);
     assert_eq!(std::fs::read(&spool).expect("the spool is there"), b"");
     let record = std::fs::read_to_string(scratch.record().join("ledger-000001.ndjson")).expect("the record");

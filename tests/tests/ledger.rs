@@ -14,7 +14,11 @@ fn reeve(words: &[&str], record: &Path) -> Output {
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// The event ids in the ledger, in order.
@@ -33,7 +37,10 @@ fn stored(record: &Path) -> Vec<String> {
 /// rounds with `REEVE_KILL_ROUNDS`; 1 000 take some minutes.
 #[test]
 fn killed_at_random_moments_it_loses_nothing() {
-    let rounds: u64 = std::env::var("REEVE_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let rounds: u64 = std::env::var("REEVE_KILL_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(60);
     let mut sidecar = Sidecar::start(&["--segment-bytes", "60000"]);
     let acknowledged = Mutex::new(Vec::new());
     let mut seed = 88_172_645_463_325_252_u64;
@@ -63,12 +70,18 @@ fn killed_at_random_moments_it_loses_nothing() {
     }
     sidecar.stop();
     let found = stored(&sidecar.ledger());
-    let place: std::collections::HashMap<&str, usize> =
-        found.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let place: std::collections::HashMap<&str, usize> = found
+        .iter()
+        .enumerate()
+        .map(|(place, id)| (id.as_str(), place))
+        .collect();
     assert_eq!(place.len(), found.len(), "an event stands twice");
     let mut count = 0;
     for mine in acknowledged.lock().expect("no client panics").iter() {
-        let places: Vec<usize> = mine.iter().map(|id| *place.get(id.as_str()).expect("it was acknowledged")).collect();
+        let places: Vec<usize> = mine
+            .iter()
+            .map(|id| *place.get(id.as_str()).expect("it was acknowledged"))
+            .collect();
         assert!(places.is_sorted(), "a client's events are out of order");
         count += places.len();
     }
@@ -95,7 +108,8 @@ fn an_independent_verifier_agrees() {
             .expect("python3 starts")
     };
     let report: Value =
-        serde_json::from_slice(&reeve(&["audit", "verify", "--json"], &sidecar.ledger()).stdout).expect("JSON");
+        serde_json::from_slice(&reeve(&["audit", "verify", "--json"], &sidecar.ledger()).stdout)
+            .expect("JSON");
     assert_eq!(report["verify"], "sealed", "{report}");
     let other = check();
     assert_eq!(other.status.code(), Some(0), "{}", text(&other));
@@ -105,10 +119,16 @@ fn an_independent_verifier_agrees() {
     }
     let file = sidecar.ledger().join("ledger-000001.ndjson");
     let whole = std::fs::read_to_string(&file).expect("the first segment");
-    for changed in [whole.replacen("payments", "paymentz", 1), whole.replacen("epoch 1", "epoch 2", 1)] {
+    for changed in [
+        whole.replacen("payments", "paymentz", 1),
+        whole.replacen("epoch 1", "epoch 2", 1),
+    ] {
         std::fs::write(&file, changed).expect("a file can be written");
         assert_eq!(check().status.code(), Some(2));
-        assert_eq!(reeve(&["audit", "verify"], &sidecar.ledger()).status.code(), Some(2));
+        assert_eq!(
+            reeve(&["audit", "verify"], &sidecar.ledger()).status.code(),
+            Some(2)
+        );
     }
 }
 
@@ -120,7 +140,10 @@ fn old_segments_go_only_when_every_sink_has_them() {
     std::fs::write(cursors.join("siem"), "0").expect("a file can be written");
     press(&sidecar.socket(), 4, 1, Duration::from_millis(4500));
     let first = sidecar.ledger().join("ledger-000001.ndjson");
-    assert!(sidecar.ledger().join("ledger-000002.ndjson").exists(), "it has rotated");
+    assert!(
+        sidecar.ledger().join("ledger-000002.ndjson").exists(),
+        "it has rotated"
+    );
     assert!(first.exists(), "the sink has not got it yet");
     std::fs::write(cursors.join("siem"), "1000000000").expect("a file can be written");
     let begun = Instant::now();
@@ -133,7 +156,8 @@ fn old_segments_go_only_when_every_sink_has_them() {
     sidecar.restart();
     sidecar.stop();
     let report: Value =
-        serde_json::from_slice(&reeve(&["audit", "verify", "--json"], &sidecar.ledger()).stdout).expect("JSON");
+        serde_json::from_slice(&reeve(&["audit", "verify", "--json"], &sidecar.ledger()).stdout)
+            .expect("JSON");
     assert_eq!(report["verify"], "sealed", "{report}");
     assert!(report["first"].as_u64() > Some(0), "{report}");
 }
@@ -156,7 +180,11 @@ fn a_damaged_or_foreign_directory_is_refused() {
     };
     let refused = second(&sidecar);
     assert_eq!(refused.status.code(), Some(69), "{}", text(&refused));
-    assert!(text(&refused).contains("is in use by another sidecar"), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("is in use by another sidecar"),
+        "{}",
+        text(&refused)
+    );
     sidecar.stop();
     let file = sidecar.ledger().join("ledger-000001.ndjson");
     let whole = std::fs::read_to_string(&file).expect("the segment");
@@ -165,7 +193,11 @@ fn a_damaged_or_foreign_directory_is_refused() {
     for (what, content, says) in [
         ("edited", whole.replacen("payments", "paymentz", 1), "was edited"),
         ("cut", cut, "were signed, but only"),
-        ("newer", whole.replacen("audit-chain/1", "audit-chain/9", 1), "was edited"),
+        (
+            "newer",
+            whole.replacen("audit-chain/1", "audit-chain/9", 1),
+            "was edited",
+        ),
     ] {
         std::fs::write(&file, content).expect("a file can be written");
         let refused = second(&sidecar);
@@ -186,7 +218,12 @@ fn a_gate_that_dies_leaves_an_incomplete_outcome() {
     scratch.run("kubectl get pods; sleep 1");
     let outcomes = scratch.outcomes();
     assert_eq!(outcomes.len(), 1, "{outcomes:?}");
-    assert!(outcomes[0]["incomplete"].as_str().is_some_and(|why| why.contains("gate")), "{outcomes:?}");
+    assert!(
+        outcomes[0]["incomplete"]
+            .as_str()
+            .is_some_and(|why| why.contains("gate")),
+        "{outcomes:?}"
+    );
     assert_eq!(scratch.verify().0, 0);
 }
 
@@ -194,26 +231,46 @@ fn a_gate_that_dies_leaves_an_incomplete_outcome() {
 fn the_record_can_be_queried_proved_and_searched() {
     let mut scratch = Scratch::new();
     scratch.stand_in("kubectl", "#!/bin/sh\nexit 0\n");
-    scratch.run("kubectl get pods -n shop; kubectl delete pod web-1; kubectl get nodes --token hunter2hunter2");
+    scratch
+        .run("kubectl get pods -n shop; kubectl delete pod web-1; kubectl get nodes --token hunter2hunter2");
     let record = scratch.record();
     let record = record.to_str().expect("a scratch path is text");
     let lines = |words: &[&str]| -> Vec<Value> {
         let output = scratch.reeve(&[words, &[record]].concat());
         assert_eq!(output.code(), 0, "{words:?}: {}", output.err());
-        output.out().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        output
+            .out()
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     };
     let query = |words: &[&str]| lines(&[&["audit", "query", "--json"], words].concat());
-    assert_eq!(query(&["--decision", "blocked"])[0]["command"], "kubectl delete pod web-1");
+    assert_eq!(
+        query(&["--decision", "blocked"])[0]["command"],
+        "kubectl delete pod web-1"
+    );
     assert_eq!(query(&["--resource", "web-1"]).len(), 1);
     assert_eq!(query(&["--tool", "aws"]).len(), 0);
-    assert_eq!(query(&["--text", "shop"]).len(), 2, "the decision and its outcome");
+    assert_eq!(
+        query(&["--text", "shop"]).len(),
+        2,
+        "the decision and its outcome"
+    );
     assert_eq!(query(&["--since", "2099-01-01T00:00:00Z"]).len(), 0);
     let event = &query(&["--text", "shop"])[0];
     let id = event["event_id"].as_str().expect("text");
     assert_eq!(lines(&["audit", "show", "--json", id]).len(), 2);
 
-    let secret = scratch.command(acceptance::binaries::reeve()).args(["audit", "find-secret", record]).stdin(std::process::Stdio::piped()).output_with(b"hunter2hunter2\n");
-    assert!(secret.out().contains("1 records with [redacted:"), "{}", secret.out());
+    let secret = scratch
+        .command(acceptance::binaries::reeve())
+        .args(["audit", "find-secret", record])
+        .stdin(std::process::Stdio::piped())
+        .output_with(b"hunter2hunter2\n");
+    assert!(
+        secret.out().contains("1 records with [redacted:"),
+        "{}",
+        secret.out()
+    );
     let raw = std::fs::read_to_string(scratch.record().join("ledger-000001.ndjson")).expect("the segment");
     assert!(!raw.contains("hunter2"));
 
@@ -224,7 +281,13 @@ fn the_record_can_be_queried_proved_and_searched() {
     let anchor = scratch.record().join("checkpoint");
     let holds = |text: &str| {
         std::fs::write(&file, text).expect("a file can be written");
-        let words = ["audit", "check-proof", "--anchor", anchor.to_str().expect("text"), file.to_str().expect("text")];
+        let words = [
+            "audit",
+            "check-proof",
+            "--anchor",
+            anchor.to_str().expect("text"),
+            file.to_str().expect("text"),
+        ];
         scratch.reeve(&words).code()
     };
     assert_eq!(holds(&proof.out()), 0);

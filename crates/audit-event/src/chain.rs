@@ -323,8 +323,13 @@ impl<'a> Fields<'a> {
     /// [`Broken::Malformed`] or [`Broken::Edited`].
     pub fn read(bytes: &'a [u8]) -> Result<Fields<'a>, Broken> {
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("not UTF-8"))?;
-        let split = text.len().checked_sub(TAIL).ok_or_else(|| malformed("too short"))?;
-        let (hashed, tail) = text.split_at_checked(split).ok_or_else(|| malformed("no hash at its end"))?;
+        let split = text
+            .len()
+            .checked_sub(TAIL)
+            .ok_or_else(|| malformed("too short"))?;
+        let (hashed, tail) = text
+            .split_at_checked(split)
+            .ok_or_else(|| malformed("no hash at its end"))?;
         let hash = tail
             .strip_prefix(",\"h\":\"")
             .and_then(|tail| tail.strip_suffix("\"}"))
@@ -378,7 +383,11 @@ impl<'a> Rest<'a> {
     /// A decimal number, after `opening`.
     fn number(&mut self, opening: &str) -> Result<u64, Broken> {
         self.expect(opening)?;
-        let end = self.0.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(self.0.len());
+        let end = self
+            .0
+            .bytes()
+            .position(|b| !b.is_ascii_digit())
+            .unwrap_or(self.0.len());
         let (digits, rest) = self.0.split_at(end);
         let number = digits.parse().map_err(|_| malformed("a number was expected"))?;
         if digits.len() > 1 && digits.starts_with('0') {

@@ -69,7 +69,12 @@ impl Checkpoint {
 
     /// The text that is signed.
     pub fn text(&self) -> String {
-        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.0));
+        let mut text = format!(
+            "{}\n{}\n{}\n",
+            self.origin,
+            self.size,
+            STANDARD.encode(self.root.0)
+        );
         for (word, value) in &self.extensions {
             text.push_str(&format!("{word} {value}\n"));
         }
@@ -93,7 +98,10 @@ impl Checkpoint {
         let mut lines = text.lines();
         let origin = lines.next().filter(|line| !line.is_empty());
         let origin = origin.ok_or(NoteError::Malformed("no origin"))?.to_owned();
-        let size = lines.next().and_then(decimal).ok_or(NoteError::Malformed("no size"))?;
+        let size = lines
+            .next()
+            .and_then(decimal)
+            .ok_or(NoteError::Malformed("no size"))?;
         let root = lines
             .next()
             .and_then(|line| STANDARD.decode(line).ok())
@@ -106,7 +114,12 @@ impl Checkpoint {
                 (word.to_owned(), value.to_owned())
             })
             .collect();
-        Ok(Checkpoint { origin, size, root, extensions })
+        Ok(Checkpoint {
+            origin,
+            size,
+            root,
+            extensions,
+        })
     }
 
     /// Reads a note that must be signed by `key`.
@@ -122,8 +135,12 @@ impl Checkpoint {
             let (name, blob) = line
                 .strip_prefix("— ")
                 .and_then(|rest| rest.split_once(' '))
-                .ok_or(NoteError::Malformed("a signature line does not begin with a dash and a name"))?;
-            let blob = STANDARD.decode(blob).map_err(|_| NoteError::Malformed("a signature is not base64"))?;
+                .ok_or(NoteError::Malformed(
+                    "a signature line does not begin with a dash and a name",
+                ))?;
+            let blob = STANDARD
+                .decode(blob)
+                .map_err(|_| NoteError::Malformed("a signature is not base64"))?;
             let (found, signature) = blob
                 .split_at_checked(4)
                 .ok_or(NoteError::Malformed("a signature is too short"))?;
@@ -133,9 +150,16 @@ impl Checkpoint {
             }
             let fits = Signature::from_slice(signature)
                 .is_ok_and(|signature| key.0.verify_strict(text.as_bytes(), &signature).is_ok());
-            return if fits { Ok(checkpoint) } else { Err(NoteError::BadSignature(hex(&id))) };
+            return if fits {
+                Ok(checkpoint)
+            } else {
+                Err(NoteError::BadSignature(hex(&id)))
+            };
         }
-        Err(NoteError::OtherKey { expected: hex(&id), found: others.join(",") })
+        Err(NoteError::OtherKey {
+            expected: hex(&id),
+            found: others.join(","),
+        })
     }
 }
 
@@ -144,7 +168,9 @@ fn parts(note: &str) -> Result<(&str, &str), NoteError> {
     if note.len() > MAX_NOTE {
         return Err(NoteError::Malformed("too long"));
     }
-    let at = note.find("\n\n").ok_or(NoteError::Malformed("no empty line before the signatures"))?;
+    let at = note
+        .find("\n\n")
+        .ok_or(NoteError::Malformed("no empty line before the signatures"))?;
     let (text, rest) = note.split_at(at.saturating_add(1));
     let signatures = rest.strip_prefix('\n').unwrap_or(rest);
     if signatures.is_empty() || !signatures.ends_with('\n') {
@@ -224,7 +250,9 @@ impl PublicKey {
         };
         let key = PublicKey(VerifyingKey::from_bytes(&key).map_err(|_| malformed())?);
         if hex(&key.id(name)) != id {
-            return Err(NoteError::Malformed("the verifier key's id does not fit its name and key"));
+            return Err(NoteError::Malformed(
+                "the verifier key's id does not fit its name and key",
+            ));
         }
         Ok((name.to_owned(), key))
     }
@@ -255,17 +283,29 @@ mod tests {
         );
         assert_eq!(Checkpoint::open(&note, &key.public()).unwrap(), checkpoint());
         let text = key.public().text("reeve/ledger/w1");
-        assert_eq!(text, "reeve/ledger/w1+5ed547fc+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs");
-        assert_eq!(PublicKey::read(&text).unwrap(), ("reeve/ledger/w1".to_owned(), key.public()));
+        assert_eq!(
+            text,
+            "reeve/ledger/w1+5ed547fc+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs"
+        );
+        assert_eq!(
+            PublicKey::read(&text).unwrap(),
+            ("reeve/ledger/w1".to_owned(), key.public())
+        );
     }
 
     #[test]
     fn another_key_and_another_text_are_told_apart() {
         let (ours, other) = (SecretKey::from_seed(&[7; 32]), SecretKey::from_seed(&[8; 32]));
         let note = checkpoint().sign(&ours);
-        assert!(matches!(Checkpoint::open(&note, &other.public()), Err(NoteError::OtherKey { .. })));
+        assert!(matches!(
+            Checkpoint::open(&note, &other.public()),
+            Err(NoteError::OtherKey { .. })
+        ));
         let changed = note.replacen("\n7\n", "\n8\n", 1);
-        assert!(matches!(Checkpoint::open(&changed, &ours.public()), Err(NoteError::BadSignature(_))));
+        assert!(matches!(
+            Checkpoint::open(&changed, &ours.public()),
+            Err(NoteError::BadSignature(_))
+        ));
     }
 
     proptest! {

@@ -117,7 +117,14 @@ pub fn note(kind: Kind, place: &Place<'_>, more: &[(&str, String)], key: &Secret
 
 impl Open {
     /// OPEN of `segment`, naming the key `new`, signed with `old`.
-    pub fn new(place: &Place<'_>, segment: u64, version: &str, pid: u32, new: &PublicKey, old: &SecretKey) -> Open {
+    pub fn new(
+        place: &Place<'_>,
+        segment: u64,
+        version: &str,
+        pid: u32,
+        new: &PublicKey,
+        old: &SecretKey,
+    ) -> Open {
         let key = new.text(&origin(place.writer));
         let more = [("segment", segment.to_string()), ("key", key.clone())];
         Open {
@@ -190,7 +197,11 @@ pub fn check(
         if said == expected {
             return Ok(());
         }
-        Err(Unsigned::Differs { what, said: said.chars().take(120).collect(), expected: expected.to_owned() })
+        Err(Unsigned::Differs {
+            what,
+            said: said.chars().take(120).collect(),
+            expected: expected.to_owned(),
+        })
     };
     same("origin", &checkpoint.origin, &origin(line.writer))?;
     same("size", &checkpoint.size.to_string(), &line.seq.to_string())?;
@@ -205,6 +216,10 @@ pub fn check(
     if checkpoint.root == computed {
         Ok(checkpoint)
     } else {
-        Err(Unsigned::Root { size: checkpoint.size, signed: checkpoint.root, computed })
+        Err(Unsigned::Root {
+            size: checkpoint.size,
+            signed: checkpoint.root,
+            computed,
+        })
     }
 }

@@ -37,10 +37,21 @@ impl Redactor {
 
     /// What stands in the place of `secret`.
     pub fn mask(&self, secret: &str) -> String {
-        let mac = self.key.as_ref().and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
-        let Some(mut mac) = mac else { return MASK.to_owned() };
+        let mac = self
+            .key
+            .as_ref()
+            .and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
+        let Some(mut mac) = mac else {
+            return MASK.to_owned();
+        };
         mac.update(secret.as_bytes());
-        let tag: String = mac.finalize().into_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let tag: String = mac
+            .finalize()
+            .into_bytes()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("[redacted:{tag}]")
     }
 }
@@ -143,7 +154,10 @@ impl Redactor {
     /// A `key=value` literal keeps its key; anything else goes whole.
     fn masked_value(&self, word: &str) -> String {
         let is_key = |key: &str| {
-            key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            key.len() <= 64
+                && key
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         };
         match word.split_once('=') {
             // Padding at the end of base64 is not a key's end.
@@ -179,7 +193,9 @@ fn secret_flag(word: &str) -> Option<Option<usize>> {
 impl Redactor {
     /// Free text with tokens of known shapes, bearer credentials, passwords in URLs and PEM keys replaced.
     pub fn text(&self, input: &str) -> String {
-        let pem = input.find("-----BEGIN ").filter(|_| input.contains("PRIVATE KEY"));
+        let pem = input
+            .find("-----BEGIN ")
+            .filter(|_| input.contains("PRIVATE KEY"));
         if let Some((before, key)) = pem.and_then(|at| input.split_at_checked(at)) {
             return format!("{before}{}", self.mask(key));
         }
@@ -279,7 +295,10 @@ mod tests {
     #[test]
     fn short_flags_go_but_not_where_they_take_no_value() {
         assert_eq!(words(&["patch", "secret", "x", "-p", "{\"a\":1}"])[4], MASK);
-        assert_eq!(words(&["login", "-phunter2", "-p=hunter2"])[1..], ["-p[redacted]", "-p=[redacted]"]);
+        assert_eq!(
+            words(&["login", "-phunter2", "-p=hunter2"])[1..],
+            ["-p[redacted]", "-p=[redacted]"]
+        );
         assert_eq!(words(&["logs", "-p", "web-1"]), ["logs", "-p", "web-1"]);
     }
 
@@ -289,8 +308,14 @@ mod tests {
         let tag = ours.mask("hunter2");
         assert_eq!(tag, "[redacted:f26b540759235a9d]");
         assert_eq!(ours.words(&["--password", "hunter2"])[1], tag);
-        assert_eq!(ours.words(&["--from-literal=pw=hunter2"])[0], format!("--from-literal=pw={tag}"));
-        assert_eq!(ours.words(&["--token=aGVsbG8="])[0], format!("--token={}", ours.mask("aGVsbG8=")));
+        assert_eq!(
+            ours.words(&["--from-literal=pw=hunter2"])[0],
+            format!("--from-literal=pw={tag}")
+        );
+        assert_eq!(
+            ours.words(&["--token=aGVsbG8="])[0],
+            format!("--token={}", ours.mask("aGVsbG8="))
+        );
         assert_ne!(other.mask("hunter2"), tag);
         assert_ne!(ours.mask("hunter3"), tag);
         assert_eq!(format!("{ours:?}"), "Redactor(…)");

@@ -151,9 +151,7 @@ impl Collector {
     pub fn finish(self) -> Option<Vec<Hash>> {
         self.parts
             .into_iter()
-            .map(|(range, tree)| {
-                (tree.size == range.end.saturating_sub(range.start)).then(|| tree.root())
-            })
+            .map(|(range, tree)| (tree.size == range.end.saturating_sub(range.start)).then(|| tree.root()))
             .collect()
     }
 }
@@ -165,7 +163,11 @@ pub fn includes(leaf: Hash, index: u64, size: u64, proof: &[Hash], root: Hash) -
         return false;
     }
     let hash = ranges.iter().zip(proof).fold(leaf, |hash, (range, sibling)| {
-        if range.start > index { node(hash, *sibling) } else { node(*sibling, hash) }
+        if range.start > index {
+            node(hash, *sibling)
+        } else {
+            node(*sibling, hash)
+        }
     });
     hash == root
 }
@@ -243,15 +245,32 @@ mod tests {
     fn published_vectors_hold() {
         // The eight inputs of the certificate-transparency reference tests, and their roots.
         let inputs: [&[u8]; 8] = [
-            b"", b"\x00", b"\x10", b"\x20\x21", b"\x30\x31", b"\x40\x41\x42\x43",
+            b"",
+            b"\x00",
+            b"\x10",
+            b"\x20\x21",
+            b"\x30\x31",
+            b"\x40\x41\x42\x43",
             b"\x50\x51\x52\x53\x54\x55\x56\x57",
             b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
         ];
         let all: Vec<Hash> = inputs.iter().map(|input| leaf(input)).collect();
-        assert_eq!(root(&[]).to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(root(&all[..1]).to_string(), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
-        assert_eq!(root(&all[..2]).to_string(), "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125");
-        assert_eq!(root(&all).to_string(), "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
+        assert_eq!(
+            root(&[]).to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(
+            root(&all[..1]).to_string(),
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
+        assert_eq!(
+            root(&all[..2]).to_string(),
+            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+        );
+        assert_eq!(
+            root(&all).to_string(),
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+        );
     }
 
     #[test]

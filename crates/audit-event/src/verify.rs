@@ -111,11 +111,22 @@ impl Anchor {
         if !text.trim_start().starts_with('{') {
             return Checkpoint::read(text).map(Anchor::Checkpoint);
         }
-        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let last = text
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or_default();
         serde_json::from_str::<Row>(last)
             .ok()
-            .and_then(|row| Some(Anchor::Row { seq: row.seq, hash: Hash::from_hex(&row.hash)? }))
-            .ok_or(NoteError::Malformed("a JSON line with `seq` and `hash` was expected"))
+            .and_then(|row| {
+                Some(Anchor::Row {
+                    seq: row.seq,
+                    hash: Hash::from_hex(&row.hash)?,
+                })
+            })
+            .ok_or(NoteError::Malformed(
+                "a JSON line with `seq` and `hash` was expected",
+            ))
     }
 
     /// How many records the ledger must have at least.
@@ -163,7 +174,11 @@ impl<'a> Checked<'a> {
         } else {
             None
         };
-        Ok(Checked { fields, leaf: tree::leaf(bytes), decision })
+        Ok(Checked {
+            fields,
+            leaf: tree::leaf(bytes),
+            decision,
+        })
     }
 }
 
@@ -354,7 +369,9 @@ impl Verifier {
     /// lawful is seen at the end, when the last PRUNE is known.
     fn begin_later(&mut self, line: &Fields<'_>) {
         let open: Option<Open> = serde_json::from_str(line.data).ok();
-        let Some(tree) = open.as_ref().and_then(|open| open.tree(line.seq)) else { return };
+        let Some(tree) = open.as_ref().and_then(|open| open.tree(line.seq)) else {
+            return;
+        };
         let segment = open.map_or(0, |open| open.segment);
         if segment < 2 {
             return; // the segment's own first lines are missing
@@ -372,14 +389,21 @@ impl Verifier {
             return self.judge_open(line);
         }
         let Some(key) = self.key.clone() else {
-            return Err(self.tampered(Attack::Stripped, line.seq, "the ledger does not begin with an OPEN".to_owned()));
+            return Err(self.tampered(
+                Attack::Stripped,
+                line.seq,
+                "the ledger does not begin with an OPEN".to_owned(),
+            ));
         };
         if self.is_segment_start {
             let what = "the segment does not begin with an OPEN".to_owned();
             return Err(self.tampered(Attack::Dropped, line.seq, what));
         }
         if self.cursor.is_sealed() {
-            let what = format!("record {} stands after a SEAL, where only an OPEN may stand", line.seq);
+            let what = format!(
+                "record {} stands after a SEAL, where only an OPEN may stand",
+                line.seq
+            );
             return Err(self.tampered(Attack::Inserted, line.seq, what));
         }
         let (signed_seq, signed_at) = self.last_signed;
@@ -421,13 +445,23 @@ impl Verifier {
             return Err((State::Unreadable, Box::new(self.fault(None, line.seq, what))));
         }
         let open: Open = self.data(line)?;
-        let expected = if self.is_segment_start { self.segment.saturating_add(1) } else { self.segment };
+        let expected = if self.is_segment_start {
+            self.segment.saturating_add(1)
+        } else {
+            self.segment
+        };
         if open.segment != expected {
-            let what = format!("segment {} stands where segment {expected} was expected", open.segment);
+            let what = format!(
+                "segment {} stands where segment {expected} was expected",
+                open.segment
+            );
             return Err(self.tampered(Attack::SegmentRemoved, line.seq, what));
         }
         if self.is_segment_start && self.key.is_some() && !self.cursor.is_sealed() {
-            let what = format!("segment {} ends without a SEAL, but another follows", self.segment);
+            let what = format!(
+                "segment {} ends without a SEAL, but another follows",
+                self.segment
+            );
             return Err(self.tampered(Attack::Cut, line.seq, what));
         }
         let new = open.key().map_err(|error| self.unsigned(line, error.into()))?;
@@ -448,7 +482,11 @@ impl Verifier {
 
     fn data<T: for<'de> Deserialize<'de>>(&self, line: &Fields<'_>) -> Result<T, (State, Box<Fault>)> {
         serde_json::from_str(line.data).map_err(|error| {
-            let what = format!("record {} is a {} without what belongs to it: {error}", line.seq, line.kind.name());
+            let what = format!(
+                "record {} is a {} without what belongs to it: {error}",
+                line.seq,
+                line.kind.name()
+            );
             self.tampered(Attack::Stripped, line.seq, what)
         })
     }
@@ -468,7 +506,9 @@ impl Verifier {
 
     fn compare_checkpoints(&mut self) -> Result<(), (State, Box<Fault>)> {
         for anchor in &self.anchors {
-            let Anchor::Checkpoint(checkpoint) = anchor else { continue };
+            let Anchor::Checkpoint(checkpoint) = anchor else {
+                continue;
+            };
             if checkpoint.size != self.tree.size() {
                 continue;
             }
@@ -487,12 +527,17 @@ impl Verifier {
 
     fn compare_rows(&mut self, line: &Fields<'_>) -> Result<(), (State, Box<Fault>)> {
         for anchor in &self.anchors {
-            let Anchor::Row { seq, hash } = anchor else { continue };
+            let Anchor::Row { seq, hash } = anchor else {
+                continue;
+            };
             if *seq != line.seq {
                 continue;
             }
             if *hash != line.hash {
-                let what = format!("the anchor has hash {hash} for record {seq}, but here it is {}", line.hash);
+                let what = format!(
+                    "the anchor has hash {hash} for record {seq}, but here it is {}",
+                    line.hash
+                );
                 return Err(self.tampered(Attack::Forked, *seq, what));
             }
             self.compared = self.compared.saturating_add(1);
@@ -506,19 +551,35 @@ impl Verifier {
         let (attack, what) = match &suspect.broken {
             Broken::Gap { found, .. } if *found > expected => {
                 if next.is_some_and(|next| next.seq == expected) {
-                    (Attack::Swapped, format!("; record {expected} follows it: they changed places"))
+                    (
+                        Attack::Swapped,
+                        format!("; record {expected} follows it: they changed places"),
+                    )
                 } else if suspect.is_first_of_segment && suspect.line == 1 && expected > 0 {
-                    let attack = if self.cursor.is_sealed() { Attack::SegmentRemoved } else { Attack::Cut };
-                    (attack, format!(", in a new segment; the records before it are gone since record {expected}"))
+                    let attack = if self.cursor.is_sealed() {
+                        Attack::SegmentRemoved
+                    } else {
+                        Attack::Cut
+                    };
+                    (
+                        attack,
+                        format!(", in a new segment; the records before it are gone since record {expected}"),
+                    )
                 } else {
                     (Attack::Dropped, String::new())
                 }
             }
             Broken::Gap { found, .. } => {
                 if suspect.hash == self.cursor.head || found.saturating_add(1) < expected {
-                    (Attack::Duplicated, format!("; record {found} stands there for a second time"))
+                    (
+                        Attack::Duplicated,
+                        format!("; record {found} stands there for a second time"),
+                    )
                 } else {
-                    (Attack::Inserted, format!("; two different records claim the number {found}"))
+                    (
+                        Attack::Inserted,
+                        format!("; two different records claim the number {found}"),
+                    )
                 }
             }
             Broken::Unlinked { .. } if next.is_some_and(|next| next.seq == expected) => {
@@ -551,7 +612,9 @@ impl Verifier {
         let unsigned_tail = if self.cursor.is_sealed() || self.key.is_none() {
             0
         } else {
-            self.cursor.next.saturating_sub(self.last_signed.0.saturating_add(1))
+            self.cursor
+                .next
+                .saturating_sub(self.last_signed.0.saturating_add(1))
         };
         let (verify, fault) = match self.fault {
             Some((state, fault)) => (state, Some(fault)),
@@ -586,7 +649,10 @@ impl Verifier {
                 "the ledger begins with segment {}, and no signed PRUNE says that those before it were removed lawfully",
                 self.first_segment
             );
-            return Some((State::Tampered, self.fault(Some(Attack::SegmentRemoved), self.first, what)));
+            return Some((
+                State::Tampered,
+                self.fault(Some(Attack::SegmentRemoved), self.first, what),
+            ));
         }
         if let Some(length) = torn {
             let what = format!("the last line is torn after {length} bytes; it was never acknowledged");
@@ -612,10 +678,15 @@ impl Verifier {
             let mut newer = self.cursor.is_sealed();
             if let Anchor::Checkpoint(checkpoint) = anchor {
                 if checkpoint.origin != own {
-                    let what = format!("the anchor is a checkpoint of `{}`, but this ledger is `{own}`", checkpoint.origin);
+                    let what = format!(
+                        "the anchor is a checkpoint of `{}`, but this ledger is `{own}`",
+                        checkpoint.origin
+                    );
                     return Some((State::Unreadable, self.fault(None, 0, what)));
                 }
-                let epoch = checkpoint.extension("epoch").and_then(|epoch| epoch.parse::<u64>().ok());
+                let epoch = checkpoint
+                    .extension("epoch")
+                    .and_then(|epoch| epoch.parse::<u64>().ok());
                 newer |= epoch.is_some_and(|epoch| epoch > self.cursor.epoch);
             }
             if anchor.size() > self.cursor.next {
@@ -624,7 +695,11 @@ impl Verifier {
                     "the anchor knows {} records, but here are {}: {}",
                     anchor.size(),
                     self.cursor.next,
-                    if newer { "an older state was put back, or the last segments removed" } else { "the end was cut off" }
+                    if newer {
+                        "an older state was put back, or the last segments removed"
+                    } else {
+                        "the end was cut off"
+                    }
                 );
                 return Some((State::Tampered, self.fault(Some(attack), self.cursor.next, what)));
             }
@@ -633,7 +708,13 @@ impl Verifier {
     }
 
     fn fault(&self, attack: Option<Attack>, seq: u64, what: String) -> Fault {
-        Fault { file: self.file.clone(), line: self.line, seq, attack, what }
+        Fault {
+            file: self.file.clone(),
+            line: self.line,
+            seq,
+            attack,
+            what,
+        }
     }
 
     fn tampered(&self, attack: Attack, seq: u64, what: String) -> (State, Box<Fault>) {

@@ -60,7 +60,12 @@ impl Ledger {
     }
 
     fn place(&self) -> Place<'_> {
-        Place { writer: WRITER, tree: &self.tree, head: self.cursor.head, epoch: self.cursor.epoch }
+        Place {
+            writer: WRITER,
+            tree: &self.tree,
+            head: self.cursor.head,
+            epoch: self.cursor.epoch,
+        }
     }
 
     fn open(&mut self) -> &mut Self {
@@ -74,7 +79,10 @@ impl Ledger {
 
     fn events(&mut self, count: u64) -> &mut Self {
         for i in 0..count {
-            let data = format!(r#"{{"decision":"BLOCKED","i":{i},"epoch":{}}}"#, self.cursor.epoch);
+            let data = format!(
+                r#"{{"decision":"BLOCKED","i":{i},"epoch":{}}}"#,
+                self.cursor.epoch
+            );
             self.push(Kind::Event, &data);
         }
         self
@@ -84,7 +92,10 @@ impl Ledger {
         let note = records::note(kind, &self.place(), &[], &self.key(self.cursor.epoch));
         self.note = note.clone();
         let data = match kind {
-            Kind::Seal => serde_json::to_string(&Seal { records: self.cursor.next, note }),
+            Kind::Seal => serde_json::to_string(&Seal {
+                records: self.cursor.next,
+                note,
+            }),
             _ => serde_json::to_string(&Signed { note }),
         };
         self.push(kind, &data.unwrap())
@@ -93,7 +104,10 @@ impl Ledger {
     fn prune(&mut self, through: u64) -> &mut Self {
         let more = [("through", through.to_string())];
         let note = records::note(Kind::Prune, &self.place(), &more, &self.key(self.cursor.epoch));
-        self.push(Kind::Prune, &serde_json::to_string(&Prune { through, note }).unwrap())
+        self.push(
+            Kind::Prune,
+            &serde_json::to_string(&Prune { through, note }).unwrap(),
+        )
     }
 
     fn rotate(&mut self) -> &mut Self {
@@ -105,8 +119,20 @@ impl Ledger {
     /// Three segments; in the second the writer was killed and came back. Sealed at the end.
     fn sample() -> Ledger {
         let mut ledger = Ledger::new();
-        ledger.open().events(3).signed(Kind::Checkpoint).events(3).rotate().events(3);
-        ledger.signed(Kind::Checkpoint).events(1).open().events(3).rotate().events(4);
+        ledger
+            .open()
+            .events(3)
+            .signed(Kind::Checkpoint)
+            .events(3)
+            .rotate()
+            .events(3);
+        ledger
+            .signed(Kind::Checkpoint)
+            .events(1)
+            .open()
+            .events(3)
+            .rotate()
+            .events(4);
         ledger.signed(Kind::Checkpoint).events(2).signed(Kind::Seal);
         ledger
     }
@@ -116,7 +142,9 @@ fn verify(segments: &[Lines], anchors: Vec<Anchor>) -> Report {
     let mut verifier = Verifier::new(anchors);
     for (index, segment) in segments.iter().enumerate() {
         verifier.begin_segment(&format!("{}", index + 1));
-        segment.iter().for_each(|line| verifier.record(&Checked::of(line)));
+        segment
+            .iter()
+            .for_each(|line| verifier.record(&Checked::of(line)));
     }
     verifier.end(None)
 }
@@ -131,7 +159,10 @@ fn finds(what: &str, segments: &[Lines], anchors: Vec<Anchor>, expected: &[Attac
     assert_eq!(report.verify, State::Tampered, "{what}: {report:?}");
     let fault = report.fault.unwrap();
     let attack = fault.attack.unwrap();
-    assert!(expected.contains(&attack), "{what}: {expected:?} expected, but {fault:?}");
+    assert!(
+        expected.contains(&attack),
+        "{what}: {expected:?} expected, but {fault:?}"
+    );
     assert!(!fault.file.is_empty() && !fault.what.is_empty(), "{fault:?}");
 }
 
@@ -148,8 +179,14 @@ fn everywhere(segments: &[Lines], mut act: impl FnMut(usize, usize, Vec<Lines>))
 fn an_untouched_ledger_is_sealed_and_knows_its_anchors() {
     let ledger = Ledger::sample();
     let report = verify(&ledger.segments, anchor(&ledger));
-    assert_eq!((report.verify, report.fault, report.anchors), (State::Sealed, None, 1));
-    assert_eq!((report.records, report.events, report.epoch), (ledger.cursor.next, 19, 4));
+    assert_eq!(
+        (report.verify, report.fault, report.anchors),
+        (State::Sealed, None, 1)
+    );
+    assert_eq!(
+        (report.records, report.events, report.epoch),
+        (ledger.cursor.next, 19, 4)
+    );
     assert_eq!(report.root, ledger.tree.root().to_string());
 }
 
@@ -219,7 +256,9 @@ fn an_edited_record_with_the_whole_chain_made_anew() {
         if Line::read(&copy[s][l]).unwrap().kind != Kind::Event {
             return;
         }
-        rechain(&mut copy, (s, l), |_| Some(r#"{"decision":"ALLOWED"}"#.to_owned()));
+        rechain(&mut copy, (s, l), |_| {
+            Some(r#"{"decision":"ALLOWED"}"#.to_owned())
+        });
         finds(&format!("{s}:{l}"), &copy, vec![], &[Attack::Rewritten]);
     });
 }
@@ -252,7 +291,12 @@ fn a_doubled_line() {
         let line = copy[s][l].clone();
         if l < 3 {
             copy[s].insert(l + 2, line);
-            finds(&format!("{s}:{l} two later"), &copy, vec![], &[Attack::Duplicated]);
+            finds(
+                &format!("{s}:{l} two later"),
+                &copy,
+                vec![],
+                &[Attack::Duplicated],
+            );
         }
     });
 }
@@ -311,7 +355,11 @@ fn a_cut_at_every_line() {
         // Without any word from elsewhere it is never taken for sealed, unless a whole SEAL ends it.
         let sealed = Line::read(copy[s].last().unwrap()).unwrap().kind == Kind::Seal;
         let state = verify(&copy, vec![]).verify;
-        assert_eq!(state, if sealed { State::Sealed } else { State::Unsealed }, "{what}");
+        assert_eq!(
+            state,
+            if sealed { State::Sealed } else { State::Unsealed },
+            "{what}"
+        );
     });
 }
 
@@ -338,7 +386,12 @@ fn a_pruned_ledger_is_whole_only_with_its_prune() {
     let report = verify(lawful, anchor(&ledger));
     assert_eq!((report.verify, report.anchors), (State::Sealed, 1), "{report:?}");
     assert!(report.first > 0);
-    finds("one more than pruned", &ledger.segments[3..], vec![], &[Attack::SegmentRemoved]);
+    finds(
+        "one more than pruned",
+        &ledger.segments[3..],
+        vec![],
+        &[Attack::SegmentRemoved],
+    );
 }
 
 #[test]
@@ -346,10 +399,20 @@ fn an_older_state_put_back() {
     let mut ledger = Ledger::sample();
     let older = ledger.segments.clone();
     ledger.open().events(5).signed(Kind::Checkpoint);
-    finds("the checkpoint is of a later epoch", &older, anchor(&ledger), &[Attack::RolledBack]);
+    finds(
+        "the checkpoint is of a later epoch",
+        &older,
+        anchor(&ledger),
+        &[Attack::RolledBack],
+    );
     let row = Line::read(ledger.segments.last().unwrap().last().unwrap()).unwrap();
     let row = format!(r#"{{"kind":"event","seq":{},"hash":"{}"}}"#, row.seq, row.hash);
-    finds("an exported row", &older, vec![Anchor::read(&row).unwrap()], &[Attack::RolledBack]);
+    finds(
+        "an exported row",
+        &older,
+        vec![Anchor::read(&row).unwrap()],
+        &[Attack::RolledBack],
+    );
 }
 
 #[test]
@@ -381,11 +444,15 @@ fn signatures_moved_or_changed() {
             return;
         }
         let mut broken = copy.clone();
-        rechain(&mut broken, (s, l), |line| Some(line.data.replacen("\\nepoch", "\\nepoch ", 1)));
+        rechain(&mut broken, (s, l), |line| {
+            Some(line.data.replacen("\\nepoch", "\\nepoch ", 1))
+        });
         let expected = [Attack::BadSignature, Attack::Rewritten];
         finds(&format!("text {s}:{l}"), &broken, vec![], &expected);
         let mut empty = copy;
-        rechain(&mut empty, (s, l), |_| Some(r#"{"note":"","format":"audit-chain/1"}"#.to_owned()));
+        rechain(&mut empty, (s, l), |_| {
+            Some(r#"{"note":"","format":"audit-chain/1"}"#.to_owned())
+        });
         finds(&format!("none {s}:{l}"), &empty, vec![], &[Attack::Stripped]);
     });
 }
@@ -397,15 +464,27 @@ fn signatures_left_out() {
     late.open().events(80);
     late.at += 11_000_000_000;
     late.events(1);
-    finds("nothing signed for 91 s", &late.segments, vec![], &[Attack::Stripped]);
+    finds(
+        "nothing signed for 91 s",
+        &late.segments,
+        vec![],
+        &[Attack::Stripped],
+    );
     let mut none = Ledger::new();
     none.cursor.epoch = 0;
     none.events(3);
     finds("no OPEN at all", &none.segments, vec![], &[Attack::Stripped]);
     let mut unkeyed = Ledger::new();
     unkeyed.cursor.epoch = 1;
-    unkeyed.push(Kind::Open, r#"{"format":"audit-chain/1","version":"0","pid":1}"#).events(2);
-    finds("an OPEN without a key", &unkeyed.segments, vec![], &[Attack::Stripped]);
+    unkeyed
+        .push(Kind::Open, r#"{"format":"audit-chain/1","version":"0","pid":1}"#)
+        .events(2);
+    finds(
+        "an OPEN without a key",
+        &unkeyed.segments,
+        vec![],
+        &[Attack::Stripped],
+    );
 }
 
 #[test]
@@ -413,7 +492,13 @@ fn a_forked_history() {
     let mut ours = Ledger::sample();
     let mut other = ours.clone();
     ours.open().events(5).signed(Kind::Checkpoint).signed(Kind::Seal);
-    other.open().events(2).push(Kind::Event, r#"{"decision":"ALLOWED"}"#).events(2).signed(Kind::Checkpoint).signed(Kind::Seal);
+    other
+        .open()
+        .events(2)
+        .push(Kind::Event, r#"{"decision":"ALLOWED"}"#)
+        .events(2)
+        .signed(Kind::Checkpoint)
+        .signed(Kind::Seal);
     assert_eq!(verify(&other.segments, vec![]).verify, State::Sealed);
     finds("a fork", &other.segments, anchor(&ours), &[Attack::Forked]);
     // The whole ledger made anew with keys of the attacker's own.
@@ -430,7 +515,10 @@ fn a_record_of_another_ledger() {
     let mut copy = ledger.segments.clone();
     let line = String::from_utf8(copy[0][2].clone()).unwrap();
     let line = Line::read(line.as_bytes()).unwrap();
-    let fields = Fields { writer: "w2", ..line.fields() };
+    let fields = Fields {
+        writer: "w2",
+        ..line.fields()
+    };
     copy[0][2] = with_data(&fields, line.data.get(), line.previous);
     finds("a foreign record", &copy, vec![], &[Attack::Foreign]);
 }
@@ -446,7 +534,13 @@ fn what_cannot_be_judged_is_unreadable() {
     let ledger = Ledger::sample();
     let mut other = Checkpoint::read(&ledger.note).unwrap();
     other.origin = "reeve/ledger/another".to_owned();
-    let report = verify(&ledger.segments, vec![Anchor::Checkpoint(Checkpoint { size: 1 << 40, ..other })]);
+    let report = verify(
+        &ledger.segments,
+        vec![Anchor::Checkpoint(Checkpoint {
+            size: 1 << 40,
+            ..other
+        })],
+    );
     assert_eq!(report.verify, State::Unreadable);
     assert!(report.fault.unwrap().what.contains("reeve/ledger/another"));
 }

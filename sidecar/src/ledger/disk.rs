@@ -91,11 +91,22 @@ mod tests {
     #[test]
     fn the_stages_follow_the_free_space() {
         let volume = 1000 * MIB;
-        for (free, stage) in [(100, Stage::Free), (99, Stage::Warn), (50, Stage::Warn), (49, Stage::Hold), (19, Stage::Stop)] {
+        for (free, stage) in [
+            (100, Stage::Free),
+            (99, Stage::Warn),
+            (50, Stage::Warn),
+            (49, Stage::Hold),
+            (19, Stage::Stop),
+        ] {
             assert_eq!(Stage::of(free * MIB, volume), stage, "{free}");
         }
         let large = 1_000_000 * MIB;
-        for (free, stage) in [(1024, Stage::Free), (1023, Stage::Warn), (255, Stage::Hold), (63, Stage::Stop)] {
+        for (free, stage) in [
+            (1024, Stage::Free),
+            (1023, Stage::Warn),
+            (255, Stage::Hold),
+            (63, Stage::Stop),
+        ] {
             assert_eq!(Stage::of(free * MIB, large), stage, "{free}");
         }
     }

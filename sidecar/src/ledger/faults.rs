@@ -97,7 +97,9 @@ impl LedgerFile for FaultyFile {
         let disk = &mut *self.0.borrow_mut();
         let dies = disk.operate()?;
         let fault = disk.fault;
-        let Some(segment) = disk.segments.get_mut(&self.1) else { return Err(eio()) };
+        let Some(segment) = disk.segments.get_mut(&self.1) else {
+            return Err(eio());
+        };
         let part = match fault {
             _ if dies => bytes.len() / 2,
             Some(Fault::ShortWrite(part) | Fault::TruncateFails(part)) => part % bytes.len(),
@@ -119,7 +121,9 @@ impl LedgerFile for FaultyFile {
         if disk.operate()? || disk.fails(Fault::SyncFails) {
             return Err(eio());
         }
-        let Some(segment) = disk.segments.get_mut(&self.1) else { return Err(eio()) };
+        let Some(segment) = disk.segments.get_mut(&self.1) else {
+            return Err(eio());
+        };
         segment.synced = segment.bytes.len();
         Ok(())
     }
@@ -129,7 +133,9 @@ impl LedgerFile for FaultyFile {
         if disk.operate()? || matches!(disk.fault, Some(Fault::TruncateFails(_))) {
             return Err(eio());
         }
-        let Some(segment) = disk.segments.get_mut(&self.1) else { return Err(eio()) };
+        let Some(segment) = disk.segments.get_mut(&self.1) else {
+            return Err(eio());
+        };
         segment.bytes.truncate(usize::try_from(length).unwrap());
         segment.synced = segment.synced.min(segment.bytes.len());
         Ok(())
@@ -147,7 +153,11 @@ impl Volume for FaultyVolume {
         let is_named = !disk.fails(Fault::EntryLost);
         let segment = disk.segments.entry(number).or_default();
         segment.is_named |= is_named;
-        if is_named { Ok(FaultyFile(Rc::clone(&self.0), number)) } else { Err(eio()) }
+        if is_named {
+            Ok(FaultyFile(Rc::clone(&self.0), number))
+        } else {
+            Err(eio())
+        }
     }
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {
@@ -178,7 +188,10 @@ impl Volume for FaultyVolume {
         if dies {
             return Err(eio());
         }
-        disk.keys = Keys { present: disk.keys.next, next: None };
+        disk.keys = Keys {
+            present: disk.keys.next,
+            next: None,
+        };
         if disk.fails(Fault::PromoteFails) {
             return Err(eio());
         }
@@ -207,7 +220,11 @@ fn crash_into(disk: &Disk, directory: &Path, kept: usize) {
         let length = segment.synced + if unsynced == 0 { 0 } else { kept % (unsynced + 1) };
         std::fs::write(directory.join(segment_name(*number)), &segment.bytes[..length]).unwrap();
     }
-    let keys = if kept.is_multiple_of(3) { disk.keys } else { disk.durable_keys };
+    let keys = if kept.is_multiple_of(3) {
+        disk.keys
+    } else {
+        disk.durable_keys
+    };
     for (name, seed) in [("key", keys.present), ("key.next", keys.next)] {
         if let Some(seed) = seed {
             std::fs::write(directory.join(name), seed).unwrap();
@@ -259,7 +276,9 @@ fn run(disk: &Rc<RefCell<Disk>>, plan: &[(Fault, Step)]) -> Vec<String> {
     let mut acknowledged = Vec::new();
     for (round, (fault, step)) in plan.iter().enumerate() {
         match fault {
-            Fault::PowerLoss(after) if disk.borrow().power.is_none() => disk.borrow_mut().power = Some(*after),
+            Fault::PowerLoss(after) if disk.borrow().power.is_none() => {
+                disk.borrow_mut().power = Some(*after)
+            }
             fault => disk.borrow_mut().fault = Some(*fault),
         }
         match step {
@@ -288,7 +307,11 @@ fn run(disk: &Rc<RefCell<Disk>>, plan: &[(Fault, Step)]) -> Vec<String> {
 fn stored(directory: &Path) -> Vec<String> {
     let mut reader = Reader::open(directory, None).unwrap();
     let records = reader.read(usize::MAX, usize::MAX).unwrap();
-    records.into_iter().filter(|record| record.kind == Kind::Event).map(|record| record.data).collect()
+    records
+        .into_iter()
+        .filter(|record| record.kind == Kind::Event)
+        .map(|record| record.data)
+        .collect()
 }
 
 fn verify(directory: &Path) -> audit_event::verify::Report {
@@ -304,7 +327,10 @@ fn verify(directory: &Path) -> audit_event::verify::Report {
 
 /// Each case syncs real files; more of them with `REEVE_FAULT_CASES`.
 fn cases() -> u32 {
-    std::env::var("REEVE_FAULT_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64)
+    std::env::var("REEVE_FAULT_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(64)
 }
 
 proptest! {

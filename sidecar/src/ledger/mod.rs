@@ -29,16 +29,16 @@ use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
 use crate::window::Window;
+use audit_event::note::{Checkpoint, SecretKey};
 use nix::fcntl::{Flock, FlockArg};
+use orphans::Orphans;
+use recovery::Recovered;
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use audit_event::note::{Checkpoint, SecretKey};
-use orphans::Orphans;
-use recovery::Recovered;
-use std::collections::BTreeMap;
 use store::{Beginning, Store};
 
 /// A ledger that is open, recovered, and synced.
@@ -80,15 +80,17 @@ impl Ledger {
             writer,
         };
         let mut store = Store::new(volume, file, beginning);
-        store.open_epoch(recovered.torn.as_ref(), account).map_err(|error| {
-            Failure::new(
-                Exit::Io,
-                format!(
-                    "{}: cannot be written: {error}; nothing can be recorded there",
-                    path.display()
-                ),
-            )
-        })?;
+        store
+            .open_epoch(recovered.torn.as_ref(), account)
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Io,
+                    format!(
+                        "{}: cannot be written: {error}; nothing can be recorded there",
+                        path.display()
+                    ),
+                )
+            })?;
         Ok(Ledger {
             directory: directory.to_owned(),
             path,
@@ -147,10 +149,15 @@ fn check_against_checkpoint(volume: &Directory, recovered: &Recovered) -> Result
 
 /// The private key that belongs to the last epoch.
 fn signing_key(volume: &Directory, recovered: &Recovered) -> Result<Option<SecretKey>, Failure> {
-    let Some(public) = &recovered.key else { return Ok(None) };
+    let Some(public) = &recovered.key else {
+        return Ok(None);
+    };
     let path = volume.0.join("key");
     let keys = volume.keys().map_err(|error| io_failure(&path, &error))?;
-    let found = keys.iter().map(SecretKey::from_seed).find(|key| key.public() == *public);
+    let found = keys
+        .iter()
+        .map(SecretKey::from_seed)
+        .find(|key| key.public() == *public);
     match found {
         Some(key) => Ok(Some(key)),
         None => Err(Failure::new(

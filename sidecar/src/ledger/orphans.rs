@@ -71,7 +71,11 @@ mod tests {
 
     #[test]
     fn only_those_whose_gate_is_gone_are_closed() {
-        let id = |n: u32| format!("00000000-0000-7000-8000-{n:012}").parse::<EventId>().unwrap();
+        let id = |n: u32| {
+            format!("00000000-0000-7000-8000-{n:012}")
+                .parse::<EventId>()
+                .unwrap()
+        };
         let us = i32::try_from(std::process::id()).unwrap();
         let mut orphans = Orphans::default();
         orphans.allowed(&id(1), us);

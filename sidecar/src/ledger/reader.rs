@@ -90,7 +90,9 @@ impl Reader {
             read.map_err(|error| io_failure(&at.path, &error))?;
             let Some(whole) = line.strip_suffix(b"\n") else {
                 // The end for now, or a line that is being written.
-                at.file.seek(SeekFrom::Start(begin)).map_err(|error| io_failure(&at.path, &error))?;
+                at.file
+                    .seek(SeekFrom::Start(begin))
+                    .map_err(|error| io_failure(&at.path, &error))?;
                 if line.is_empty() && self.advance()? {
                     continue;
                 }
@@ -98,7 +100,10 @@ impl Reader {
             };
             at.offset = begin.saturating_add(line.len() as u64);
             let fields = Fields::read(whole).map_err(|broken| {
-                Failure::new(Exit::Damaged, format!("{}: byte {begin}: {broken}", at.path.display()))
+                Failure::new(
+                    Exit::Damaged,
+                    format!("{}: byte {begin}: {broken}", at.path.display()),
+                )
             })?;
             if fields.seq < next {
                 continue;
@@ -138,7 +143,9 @@ impl Reader {
     /// On to the next segment, when there is one with records in it.
     fn advance(&mut self) -> Result<bool, Failure> {
         let Some(at) = &self.at else { return Ok(false) };
-        let next = segments(&self.directory)?.into_iter().find(|(segment, _)| *segment > at.segment);
+        let next = segments(&self.directory)?
+            .into_iter()
+            .find(|(segment, _)| *segment > at.segment);
         match next {
             Some((segment, path)) if first_seq(&path)?.is_some() => {
                 self.at = Some(open_at(segment, path)?);
@@ -151,7 +158,12 @@ impl Reader {
 
 fn open_at(segment: u64, path: PathBuf) -> Result<At, Failure> {
     let file = File::open(&path).map_err(|error| io_failure(&path, &error))?;
-    Ok(At { segment, path, file: BufReader::with_capacity(1 << 16, file), offset: 0 })
+    Ok(At {
+        segment,
+        path,
+        file: BufReader::with_capacity(1 << 16, file),
+        offset: 0,
+    })
 }
 
 /// The number of a segment's first record; `None` while it has none.
@@ -162,7 +174,9 @@ pub fn first_seq(path: &Path) -> Result<Option<u64>, Failure> {
         .take(MAX_LINE)
         .read_until(b'\n', &mut line)
         .map_err(|error| io_failure(path, &error))?;
-    let fields = line.strip_suffix(b"\n").and_then(|line| Fields::read(line).ok().map(|fields| fields.seq));
+    let fields = line
+        .strip_suffix(b"\n")
+        .and_then(|line| Fields::read(line).ok().map(|fields| fields.seq));
     Ok(fields)
 }
 
@@ -185,7 +199,10 @@ pub fn lowest_cursor(directory: &Path) -> Result<Option<u64>, Failure> {
         }
         let text = std::fs::read_to_string(&path).map_err(|error| io_failure(&path, &error))?;
         let seq: u64 = text.trim().parse().map_err(|_| {
-            let message = format!("{}: not a number; the sink that owns it writes it anew", path.display());
+            let message = format!(
+                "{}: not a number; the sink that owns it writes it anew",
+                path.display()
+            );
             Failure::new(Exit::Damaged, message)
         })?;
         lowest = Some(lowest.map_or(seq, |lowest| lowest.min(seq)));
@@ -206,8 +223,12 @@ pub fn keep_cursor(directory: &Path, name: &str, seq: u64) -> Result<(), Failure
         .mode(0o750)
         .create(&cursors)
         .and_then(|()| {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&fresh)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o640)
+                .open(&fresh)?;
             file.write_all(seq.to_string().as_bytes())?;
             file.sync_all()
         })

@@ -121,7 +121,9 @@ pub fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
 
 /// Takes a last segment without a byte out of the list: its first record was never written.
 fn take_empty_last(segments: &mut Vec<(u64, PathBuf)>) -> Result<Option<(u64, PathBuf)>, Failure> {
-    let Some((_, path)) = segments.last().filter(|_| segments.len() > 1) else { return Ok(None) };
+    let Some((_, path)) = segments.last().filter(|_| segments.len() > 1) else {
+        return Ok(None);
+    };
     let metadata = path.metadata().map_err(|error| io_failure(path, &error))?;
     Ok(if metadata.len() == 0 { segments.pop() } else { None })
 }
@@ -170,14 +172,24 @@ impl Walk {
 
     fn tear(&mut self, segment: &Path, bytes: &[u8], is_last: bool) -> Result<(), Failure> {
         if !is_last || bytes.len() as u64 >= MAX_LINE {
-            return Err(damaged(segment, 0, "a line without its end stands where none can"));
+            return Err(damaged(
+                segment,
+                0,
+                "a line without its end stands where none can",
+            ));
         }
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         tracing::warn!(
             bytes = bytes.len(),
             "a torn last line is cut off; it was never acknowledged"
         );
-        self.torn = Some(Torn { bytes: bytes.len(), sha256 });
+        self.torn = Some(Torn {
+            bytes: bytes.len(),
+            sha256,
+        });
         Ok(())
     }
 

@@ -70,12 +70,20 @@ impl Spool {
     /// # Errors
     /// When it cannot be read, or is not a plain file of the user whose name it has.
     pub fn take(path: &Path) -> io::Result<Option<Spool>> {
-        let file = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits()).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits())
+            .open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.nlink() != 1 || Some(metadata.uid()) != owner_by_name(path) {
-            return Err(io::Error::other("it is not a plain file of the user whose name it has"));
+            return Err(io::Error::other(
+                "it is not a plain file of the user whose name it has",
+            ));
         }
-        let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { return Ok(None) };
+        let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
+            return Ok(None);
+        };
         let mut bytes = Vec::new();
         (&*file).take(MAX_SPOOL).read_to_end(&mut bytes)?;
         if bytes.is_empty() {
@@ -103,7 +111,10 @@ impl Spool {
                 .and_then(|line| {
                     let fields = Fields::read(line).map_err(|broken| broken.to_string())?;
                     cursor.step(&fields).map_err(|broken| broken.to_string())?;
-                    Ok(Spooled { kind: fields.kind, data: fields.data.to_owned() })
+                    Ok(Spooled {
+                        kind: fields.kind,
+                        data: fields.data.to_owned(),
+                    })
                 });
             match step {
                 Ok(spooled) => self.lines.push(spooled),

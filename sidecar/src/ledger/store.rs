@@ -131,7 +131,11 @@ impl<V: Volume> Store<V> {
     }
 
     /// Begins a new epoch: OPEN, RECOVER when a torn line was cut, and CONFIG.
-    pub fn open_epoch(&mut self, torn: Option<&Torn>, account: &serde_json::Value) -> Result<(), CommitError> {
+    pub fn open_epoch(
+        &mut self,
+        torn: Option<&Torn>,
+        account: &serde_json::Value,
+    ) -> Result<(), CommitError> {
         self.make_next_key().map_err(CommitError::Write)?;
         let recover = torn.map(|torn| {
             let what =
@@ -170,7 +174,11 @@ impl<V: Volume> Store<V> {
 
     /// Signs what stands unsigned, when it is time.
     pub fn sign(&mut self) -> Result<(), CommitError> {
-        if self.must_sign() { self.append(&[Entry::Checkpoint]).map(drop) } else { Ok(()) }
+        if self.must_sign() {
+            self.append(&[Entry::Checkpoint]).map(drop)
+        } else {
+            Ok(())
+        }
     }
 
     /// Says that the segments up to `through` are removed, then removes them.
@@ -193,7 +201,9 @@ impl<V: Volume> Store<V> {
         if let Err(error) = self.append(&[Entry::Seal]) {
             return match self.volume.remove(next) {
                 Ok(()) => Err(error),
-                Err(worse) => Err(self.give_up(format!("{error}; segment {next} cannot be removed: {worse}"))),
+                Err(worse) => {
+                    Err(self.give_up(format!("{error}; segment {next} cannot be removed: {worse}")))
+                }
             };
         }
         self.file = file;
@@ -252,7 +262,9 @@ impl<V: Volume> Store<V> {
             self.key = self.next_key.take();
             // Without this the old key would stay usable; and the next start could not tell which one is ours.
             if let Err(error) = self.volume.promote_key() {
-                return Err(self.give_up(format!("the new key cannot be put in the old one's place: {error}")));
+                return Err(self.give_up(format!(
+                    "the new key cannot be put in the old one's place: {error}"
+                )));
             }
         }
         if let Some(note) = lines.note {
@@ -319,11 +331,23 @@ impl<V: Volume> Store<V> {
                 let new = self.next_key.as_ref().ok_or_else(no_key)?;
                 let old = self.key.as_ref().unwrap_or(new);
                 let version = env!("CARGO_PKG_VERSION");
-                let open = Open::new(&place, self.segment, version, std::process::id(), &new.public(), old);
+                let open = Open::new(
+                    &place,
+                    self.segment,
+                    version,
+                    std::process::id(),
+                    &new.public(),
+                    old,
+                );
                 (Kind::Open, serde_json::to_string(&open))
             }
             Entry::Checkpoint => {
-                let note = records::note(Kind::Checkpoint, &place, &[], self.key.as_ref().ok_or_else(no_key)?);
+                let note = records::note(
+                    Kind::Checkpoint,
+                    &place,
+                    &[],
+                    self.key.as_ref().ok_or_else(no_key)?,
+                );
                 lines.note = Some(note.clone());
                 (Kind::Checkpoint, serde_json::to_string(&Signed { note }))
             }
@@ -336,7 +360,13 @@ impl<V: Volume> Store<V> {
             Entry::Prune(through) => {
                 let more = [("through", through.to_string())];
                 let note = records::note(Kind::Prune, &place, &more, self.key.as_ref().ok_or_else(no_key)?);
-                (Kind::Prune, serde_json::to_string(&Prune { through: *through, note }))
+                (
+                    Kind::Prune,
+                    serde_json::to_string(&Prune {
+                        through: *through,
+                        note,
+                    }),
+                )
             }
         };
         let data = data.map_err(|error| CommitError::Write(io::Error::other(error)))?;

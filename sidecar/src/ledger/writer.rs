@@ -5,9 +5,9 @@ use super::file::Directory;
 use super::orphans::Orphans;
 use super::recovery::{is_apply, segments};
 use super::spool::{self, Spool, Spooled};
+use super::store::{CommitError, Item, Store, Written};
 use super::{Ledger, reader};
 use crate::connection::{self, Refusal};
-use super::store::{CommitError, Item, Store, Written};
 use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
@@ -158,7 +158,11 @@ impl Desk {
                             Command::Record(submission) => batch.push(*submission),
                             Command::Gone(ids) => gone.extend(ids),
                         }
-                        next = if batch.len() < BATCH { requests.try_recv().ok() } else { None };
+                        next = if batch.len() < BATCH {
+                            requests.try_recv().ok()
+                        } else {
+                            None
+                        };
                     }
                     self.settle(batch);
                     self.close(&gone, "its gate ended without saying how the tool ended");
@@ -237,7 +241,8 @@ impl Desk {
                 return Place::Answered(bad("what was not allowed has no outcome"));
             }
         }
-        let is_new_command = matches!(&submission.content, Content::Decision(event) if event.decision == Decision::Allowed);
+        let is_new_command =
+            matches!(&submission.content, Content::Decision(event) if event.decision == Decision::Allowed);
         if let Some(why) = self.stage.refuses(is_new_command) {
             return Place::Answered(Response::Error {
                 code: ErrorCode::Unavailable,
@@ -390,10 +395,14 @@ impl Desk {
 
     /// Takes in what gates have recorded while there was no sidecar.
     fn drain_spools(&mut self) {
-        let Some(directory) = self.spool.clone().filter(|_| self.stage < Stage::Hold) else { return };
+        let Some(directory) = self.spool.clone().filter(|_| self.stage < Stage::Hold) else {
+            return;
+        };
         let paths = match spool::find(&directory) {
             Ok(paths) => paths,
-            Err(error) => return tracing::error!(%error, directory = %directory.display(), "spools cannot be found"),
+            Err(error) => {
+                return tracing::error!(%error, directory = %directory.display(), "spools cannot be found");
+            }
         };
         for path in paths {
             let drained = Spool::take(&path)
@@ -408,7 +417,10 @@ impl Desk {
     /// Takes in one spool, in order; each event once, however often this is tried.
     fn drain(&mut self, mut spool: Spool) -> Result<(), String> {
         let name = spool.uid.to_string();
-        let is_known = self.spools.get(&name).is_some_and(|(_, head)| *head == spool.head);
+        let is_known = self
+            .spools
+            .get(&name)
+            .is_some_and(|(_, head)| *head == spool.head);
         if !is_known {
             let mut faults = Vec::new();
             for part in std::mem::take(&mut spool.lines).chunks(BATCH) {
@@ -436,7 +448,10 @@ impl Desk {
         self.settle(batch);
         for mut answer in answers {
             match answer.try_recv() {
-                Ok(Response::Error { code: ErrorCode::BadRequest, message }) => faults.push(message),
+                Ok(Response::Error {
+                    code: ErrorCode::BadRequest,
+                    message,
+                }) => faults.push(message),
                 Ok(Response::Error { message, .. }) => return Err(message),
                 Ok(_) => {}
                 Err(error) => return Err(error.to_string()),
@@ -450,36 +465,64 @@ impl Desk {
         spool: &Spool,
         line: &Spooled,
     ) -> Result<(Submission, oneshot::Receiver<Response>), Refusal> {
-        let peer = Peer { uid: spool.uid, gid: spool.gid, pid: 0 };
+        let peer = Peer {
+            uid: spool.uid,
+            gid: spool.gid,
+            pid: 0,
+        };
         let pin = self.shared.pins.of(spool.uid);
-        let pin = pin.ok_or_else(|| (ErrorCode::Identity, format!("user {} has no identity here", spool.uid)))?;
+        let pin = pin.ok_or_else(|| {
+            (
+                ErrorCode::Identity,
+                format!("user {} has no identity here", spool.uid),
+            )
+        })?;
         let content = match line.kind {
             Kind::Event => Content::Decision(Box::new(connection::decision(&line.data, peer, &self.shared)?)),
             Kind::Exit => Content::Outcome(connection::outcome(&line.data)?),
-            other => return Err((ErrorCode::BadRequest, format!("a gate writes no {}", other.name()))),
+            other => {
+                return Err((
+                    ErrorCode::BadRequest,
+                    format!("a gate writes no {}", other.name()),
+                ));
+            }
         };
         let (answer, answered) = oneshot::channel();
-        let submission =
-            Submission { peer, pin: pin.clone(), raw: line.data.clone(), content, is_spooled: true, answer };
+        let submission = Submission {
+            peer,
+            pin: pin.clone(),
+            raw: line.data.clone(),
+            content,
+            is_spooled: true,
+            answer,
+        };
         Ok((submission, answered))
     }
 
     /// SPOOL, and GAP when something could not be taken in; what is damaged is kept beside the ledger.
     fn finish_spool(&mut self, name: &str, spool: &Spool, mut faults: Vec<String>) -> Result<usize, String> {
         if let Some((why, rest)) = &spool.damage {
-            let kept = self.directory.join(format!("spool-{name}-damaged-{}", self.store.cursor().next));
+            let kept = self
+                .directory
+                .join(format!("spool-{name}-damaged-{}", self.store.cursor().next));
             std::fs::write(&kept, rest).map_err(|error| format!("{}: {error}", kept.display()))?;
-            faults.push(format!("{why}; {} bytes from there on are kept in {}", rest.len(), kept.display()));
+            faults.push(format!(
+                "{why}; {} bytes from there on are kept in {}",
+                rest.len(),
+                kept.display()
+            ));
         }
         faults.truncate(MAX_FAULTS);
-        let taken = serde_json::json!({ "spool": name, "last": self.store.cursor().next, "head": spool.head });
+        let taken =
+            serde_json::json!({ "spool": name, "last": self.store.cursor().next, "head": spool.head });
         let mut items = vec![Item::own(Kind::Spool, &taken)];
         if !faults.is_empty() {
             let gap = serde_json::json!({ "spool": name, "not_recorded": faults });
             items.push(Item::own(Kind::Gap, &gap));
         }
         self.commit(&items).map_err(|error| error.to_string())?;
-        self.spools.insert(name.to_owned(), (self.store.cursor().next, spool.head.clone()));
+        self.spools
+            .insert(name.to_owned(), (self.store.cursor().next, spool.head.clone()));
         Ok(faults.len())
     }
 
@@ -538,7 +581,9 @@ impl Desk {
             through = Some(*number);
             total = total.saturating_sub(*size);
         }
-        let (Some(through), Some((first, _))) = (through, segments.first()) else { return Ok(()) };
+        let (Some(through), Some((first, _))) = (through, segments.first()) else {
+            return Ok(());
+        };
         self.store
             .prune(through, *first)
             .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
@@ -548,7 +593,9 @@ impl Desk {
 
     /// Whether every sink has all that stands before the segment `next`.
     fn is_delivered(&self, next: Option<&(u64, PathBuf)>) -> Result<bool, Failure> {
-        let Some(lowest) = reader::lowest_cursor(&self.directory)? else { return Ok(true) };
+        let Some(lowest) = reader::lowest_cursor(&self.directory)? else {
+            return Ok(true);
+        };
         let Some((_, path)) = next else { return Ok(false) };
         Ok(reader::first_seq(path)?.is_some_and(|first| lowest.saturating_add(1) >= first))
     }
@@ -586,7 +633,8 @@ impl Desk {
         match written {
             Ok((items, written)) => {
                 for (item, place) in items.iter().zip(&written) {
-                    self.events.add(&item.data, Kind::Exit.name(), place.seq, &place.hash);
+                    self.events
+                        .add(&item.data, Kind::Exit.name(), place.seq, &place.hash);
                 }
                 for id in open {
                     self.orphans.ended(id);

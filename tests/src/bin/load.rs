@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
     let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
-    let seconds = arguments.next().and_then(|text| text.to_str()?.parse().ok()).unwrap_or(5);
+    let seconds = arguments
+        .next()
+        .and_then(|text| text.to_str()?.parse().ok())
+        .unwrap_or(5);
     let how_long = Duration::from_secs(seconds);
     let sync = disk(&directory);
     let mut sidecar = Sidecar::start_in(&directory, &[]);

@@ -47,24 +47,46 @@ pub enum CannotSpool {
 
 /// Whether this command may go by the spool: the level says so, and it does nothing but read.
 pub fn admits(orders: &Configuration, identity: &Identity, invocation: Option<&Invocation>) -> bool {
-    let Some((spool, invocation)) = orders.spool.as_ref().zip(invocation) else { return false };
+    let Some((spool, invocation)) = orders.spool.as_ref().zip(invocation) else {
+        return false;
+    };
     let mode = |level| spool.levels.get(level).copied().unwrap_or(Without::Spool);
     // Lowering the level must not open what the pinned one closes.
-    let levels_admit = [&identity.level, &identity.pinned].into_iter().all(|level| mode(level) == Without::Spool);
-    let only_reads =
-        invocation.operations.iter().all(|operation| matches!(operation.effect, Effect::Local | Effect::Read));
+    let levels_admit = [&identity.level, &identity.pinned]
+        .into_iter()
+        .all(|level| mode(level) == Without::Spool);
+    let only_reads = invocation
+        .operations
+        .iter()
+        .all(|operation| matches!(operation.effect, Effect::Local | Effect::Read));
     levels_admit && only_reads && invocation.hazards.is_empty()
 }
 
 impl Spool {
     /// Records a decision; returns when it is durable.
     pub fn begin(orders: &Configuration, event: &Event) -> Result<Spool, CannotSpool> {
-        let directory = orders.spool.as_ref().map(|spool| spool.directory.clone()).unwrap_or_default();
-        let spool = Spool { path: directory.join(format!("{}.spool", event.uid)), uid: event.uid };
-        let io = |cause| CannotSpool::Io { path: spool.path.clone(), cause };
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(io)?;
+        let directory = orders
+            .spool
+            .as_ref()
+            .map(|spool| spool.directory.clone())
+            .unwrap_or_default();
+        let spool = Spool {
+            path: directory.join(format!("{}.spool", event.uid)),
+            uid: event.uid,
+        };
+        let io = |cause| CannotSpool::Io {
+            path: spool.path.clone(),
+            cause,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(io)?;
         spool.append(Kind::Event, &serde_json::to_string(event)?, &event.ts)?;
-        File::open(&directory).and_then(|directory| directory.sync_all()).map_err(io)?;
+        File::open(&directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(io)?;
         Ok(spool)
     }
 
@@ -75,7 +97,10 @@ impl Spool {
 
     fn append(&self, kind: Kind, data: &str, wall: &str) -> Result<(), CannotSpool> {
         self.append_line(kind, data, wall)
-            .map_err(|cause| CannotSpool::Io { path: self.path.clone(), cause })
+            .map_err(|cause| CannotSpool::Io {
+                path: self.path.clone(),
+                cause,
+            })
     }
 
     fn append_line(&self, kind: Kind, data: &str, wall: &str) -> io::Result<()> {
@@ -115,14 +140,18 @@ impl Spool {
             .open(&self.path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.nlink() != 1 || metadata.uid() != self.uid {
-            return Err(io::Error::other("it is not a plain file of the caller's own; remove it"));
+            return Err(io::Error::other(
+                "it is not a plain file of the caller's own; remove it",
+            ));
         }
         let until = Instant::now().checked_add(PATIENCE);
         let mut file = file;
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(locked) => return Ok(locked),
-                Err((_, errno)) if until.is_none_or(|until| Instant::now() >= until) => return Err(errno.into()),
+                Err((_, errno)) if until.is_none_or(|until| Instant::now() >= until) => {
+                    return Err(errno.into());
+                }
                 Err((back, _)) => file = back,
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -134,14 +163,27 @@ impl Spool {
 fn tail(file: &mut File) -> io::Result<(u64, String, u64, Hash)> {
     let mut bytes = Vec::new();
     file.take(MAX_SPOOL.saturating_add(1)).read_to_end(&mut bytes)?;
-    let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at.saturating_add(1));
-    let last = bytes.get(..end).and_then(|whole| whole.trim_ascii_end().rsplit(|b| *b == b'\n').next());
+    let end = bytes
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at.saturating_add(1));
+    let last = bytes
+        .get(..end)
+        .and_then(|whole| whole.trim_ascii_end().rsplit(|b| *b == b'\n').next());
     match last.filter(|line| !line.is_empty()) {
         None => Ok((0, uuid::Uuid::now_v7().hyphenated().to_string(), 0, Hash::ZERO)),
         Some(line) => {
-            let fields = Fields::read(line)
-                .map_err(|broken| io::Error::other(format!("its last line is damaged: {broken}; start the sidecar, which takes it in")))?;
-            Ok((end as u64, fields.writer.to_owned(), fields.seq.saturating_add(1), fields.hash))
+            let fields = Fields::read(line).map_err(|broken| {
+                io::Error::other(format!(
+                    "its last line is damaged: {broken}; start the sidecar, which takes it in"
+                ))
+            })?;
+            Ok((
+                end as u64,
+                fields.writer.to_owned(),
+                fields.seq.saturating_add(1),
+                fields.hash,
+            ))
         }
     }
 }

@@ -108,7 +108,9 @@ fn follow(record: &Path, path: &Path, as_json: bool) -> Result<i32, Failure> {
     reader.seek(SeekFrom::End(0)).map_err(|cause| io(&path, cause))?;
     let mut line = Vec::new();
     loop {
-        reader.read_until(b'\n', &mut line).map_err(|cause| io(&path, cause))?;
+        reader
+            .read_until(b'\n', &mut line)
+            .map_err(|cause| io(&path, cause))?;
         if line.ends_with(b"\n") {
             if let Some(text) = shown(&line, as_json) {
                 print(&text)?;
@@ -116,7 +118,9 @@ fn follow(record: &Path, path: &Path, as_json: bool) -> Result<i32, Failure> {
             line.clear();
             continue;
         }
-        let later = ledger::segments(record)?.into_iter().find(|other| line.is_empty() && *other > path);
+        let later = ledger::segments(record)?
+            .into_iter()
+            .find(|other| line.is_empty() && *other > path);
         match later {
             Some(next) => {
                 reader = BufReader::new(File::open(&next).map_err(|cause| io(&next, cause))?);
@@ -149,7 +153,10 @@ pub fn shown(bytes: &[u8], as_json: bool) -> Option<String> {
         Kind::Exit => {
             let outcome: Outcome = serde_json::from_str(line.data.get()).ok()?;
             if let Some(why) = &outcome.incomplete {
-                return Some(format!("{}  {:9}  {why}  {}\n", outcome.ts, "INCOMPLETE", outcome.event_id));
+                return Some(format!(
+                    "{}  {:9}  {why}  {}\n",
+                    outcome.ts, "INCOMPLETE", outcome.event_id
+                ));
             }
             let how = match (outcome.exit_code, outcome.signal, outcome.not_started) {
                 (Some(status), ..) => format!("exit {status}"),

@@ -78,7 +78,11 @@ pub fn verify(record: &Path, anchors: &[PathBuf]) -> Result<Report, LedgerError>
     let files = segments(record)?;
     let own = record.join("checkpoint");
     let own = own.is_file().then_some(own);
-    let anchors = anchors.iter().chain(&own).map(|path| anchor(path)).collect::<Result<_, _>>()?;
+    let anchors = anchors
+        .iter()
+        .chain(&own)
+        .map(|path| anchor(path))
+        .collect::<Result<_, _>>()?;
     let mut verifier = Verifier::new(anchors);
     let mut torn = None;
     for (index, file) in files.iter().enumerate() {
@@ -111,13 +115,22 @@ fn anchor(path: &Path) -> Result<Anchor, LedgerError> {
 
 /// Reads one segment in chunks and has its lines judged; returns the length of a last line without its LF.
 fn judge(file: &Path, verifier: &mut Verifier) -> Result<Option<usize>, LedgerError> {
-    let io = |cause| LedgerError::Io { path: file.to_owned(), cause };
+    let io = |cause| LedgerError::Io {
+        path: file.to_owned(),
+        cause,
+    };
     let mut source = File::open(file).map_err(io)?;
     let mut buffer = Vec::with_capacity(CHUNK.saturating_add(MAX_LINE));
     loop {
         let wanted = CHUNK.max(1) as u64;
-        let read = Read::by_ref(&mut source).take(wanted).read_to_end(&mut buffer).map_err(io)?;
-        let whole = buffer.iter().rposition(|b| *b == b'\n').map_or(0, |at| at.saturating_add(1));
+        let read = Read::by_ref(&mut source)
+            .take(wanted)
+            .read_to_end(&mut buffer)
+            .map_err(io)?;
+        let whole = buffer
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at.saturating_add(1));
         let (lines, rest) = buffer.split_at(whole);
         judge_lines(lines, verifier);
         let left = rest.len();

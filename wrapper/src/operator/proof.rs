@@ -51,7 +51,11 @@ struct Extent {
 /// When the record cannot be read, or is too short.
 pub fn prove(options: &Prove) -> Result<i32, Failure> {
     let record = record(options.record.as_deref())?;
-    let least = options.seq.map(|seq| seq.saturating_add(1)).or(options.from).unwrap_or(1);
+    let least = options
+        .seq
+        .map(|seq| seq.saturating_add(1))
+        .or(options.from)
+        .unwrap_or(1);
     let extent = extent(&record, options.size)?;
     let size = match (options.size, &extent.signed) {
         (Some(size), _) => size,
@@ -59,16 +63,29 @@ pub fn prove(options: &Prove) -> Result<i32, Failure> {
         _ => extent.records,
     };
     if size < least || size > extent.records {
-        let message = format!("the record has {} records; the proof would need {}", extent.records, size.max(least));
+        let message = format!(
+            "the record has {} records; the proof would need {}",
+            extent.records,
+            size.max(least)
+        );
         return Err(Failure::new(Exit::Usage, message));
     }
-    let checkpoint = extent.signed.filter(|(signed, _)| *signed == size).map(|(_, note)| note);
+    let checkpoint = extent
+        .signed
+        .filter(|(signed, _)| *signed == size)
+        .map(|(_, note)| note);
     let proof = match (options.seq, options.from) {
         (Some(seq), _) => inclusion(&record, seq, size, checkpoint)?,
         (None, Some(old)) if old > 0 => consistency(&record, old, size, checkpoint)?,
-        _ => return Err(Failure::new(Exit::Usage, "name a record's number, or --from SIZE of at least 1")),
+        _ => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "name a record's number, or --from SIZE of at least 1",
+            ));
+        }
     };
-    let json = serde_json::to_string(&proof).map_err(|error| Failure::new(Exit::Unreadable, error.to_string()))?;
+    let json =
+        serde_json::to_string(&proof).map_err(|error| Failure::new(Exit::Unreadable, error.to_string()))?;
     print(&format!("{json}\n"))?;
     Ok(Exit::Ok.code())
 }
@@ -98,18 +115,43 @@ fn extent(record: &Path, wanted: Option<u64>) -> Result<Extent, Failure> {
 
 fn inclusion(record: &Path, seq: u64, size: u64, checkpoint: Option<String>) -> Result<Proof, Failure> {
     let mut text = String::new();
-    let (proof, root, _) = walk(record, size, 0, tree::inclusion_ranges(seq, size), |line, bytes| {
-        if line.seq == seq {
-            text = String::from_utf8_lossy(bytes).into_owned();
-        }
-    })?;
-    Ok(Proof::Inclusion { seq, line: text, size, root, proof, checkpoint })
+    let (proof, root, _) = walk(
+        record,
+        size,
+        0,
+        tree::inclusion_ranges(seq, size),
+        |line, bytes| {
+            if line.seq == seq {
+                text = String::from_utf8_lossy(bytes).into_owned();
+            }
+        },
+    )?;
+    Ok(Proof::Inclusion {
+        seq,
+        line: text,
+        size,
+        root,
+        proof,
+        checkpoint,
+    })
 }
 
-fn consistency(record: &Path, old_size: u64, size: u64, checkpoint: Option<String>) -> Result<Proof, Failure> {
+fn consistency(
+    record: &Path,
+    old_size: u64,
+    size: u64,
+    checkpoint: Option<String>,
+) -> Result<Proof, Failure> {
     let ranges = tree::consistency_ranges(old_size, size);
     let (proof, root, old_root) = walk(record, size, old_size, ranges, |_, _| {})?;
-    Ok(Proof::Consistency { old_size, old_root, size, root, proof, checkpoint })
+    Ok(Proof::Consistency {
+        old_size,
+        old_root,
+        size,
+        root,
+        proof,
+        checkpoint,
+    })
 }
 
 /// One walk over the first `size` records: the subtrees' hashes, the root, and the root at `old`.
@@ -138,7 +180,11 @@ fn walk(
     let hashes = collector
         .finish()
         .ok_or_else(|| Failure::new(Exit::Unreadable, "records are missing, so nothing can be proved"))?;
-    Ok((hashes.iter().map(ToString::to_string).collect(), all.root().to_string(), old_root.to_string()))
+    Ok((
+        hashes.iter().map(ToString::to_string).collect(),
+        all.root().to_string(),
+        old_root.to_string(),
+    ))
 }
 
 /// `reeve audit check-proof`.
@@ -161,21 +207,48 @@ pub fn check(options: &CheckProof) -> Result<i32, Failure> {
 
 fn judge(proof: &Proof, options: &CheckProof) -> Result<String, String> {
     let (size, root, checkpoint, says) = match proof {
-        Proof::Inclusion { seq, line, size, root, proof, checkpoint } => {
+        Proof::Inclusion {
+            seq,
+            line,
+            size,
+            root,
+            proof,
+            checkpoint,
+        } => {
             let fields = Fields::read(line.as_bytes()).map_err(|broken| broken.to_string())?;
             if fields.seq != *seq {
                 return Err(format!("the line is record {}, not {seq}", fields.seq));
             }
-            if !tree::includes(tree::leaf(line.as_bytes()), *seq, *size, &hashes(proof)?, hash(root)?) {
+            if !tree::includes(
+                tree::leaf(line.as_bytes()),
+                *seq,
+                *size,
+                &hashes(proof)?,
+                hash(root)?,
+            ) {
                 return Err("the hashes do not lead from the line to the root".to_owned());
             }
-            (*size, root, checkpoint, format!("record {seq} is among the first {size} records"))
+            (
+                *size,
+                root,
+                checkpoint,
+                format!("record {seq} is among the first {size} records"),
+            )
         }
-        Proof::Consistency { old_size, old_root, size, root, proof, checkpoint } => {
+        Proof::Consistency {
+            old_size,
+            old_root,
+            size,
+            root,
+            proof,
+            checkpoint,
+        } => {
             if !tree::extends(*old_size, hash(old_root)?, *size, hash(root)?, &hashes(proof)?) {
                 return Err("the hashes do not lead from the old root to the new one".to_owned());
             }
-            let says = format!("the first {old_size} records (root {old_root}) are the beginning of the first {size}");
+            let says = format!(
+                "the first {old_size} records (root {old_root}) are the beginning of the first {size}"
+            );
             (*size, root, checkpoint, says)
         }
     };
@@ -188,7 +261,10 @@ fn trusted(size: u64, root: Hash, note: Option<&str>, options: &CheckProof) -> R
         let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let anchor = Checkpoint::read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         if (anchor.size, anchor.root) != (size, root) {
-            return Err(format!("the anchor is over {} records with root {}", anchor.size, anchor.root));
+            return Err(format!(
+                "the anchor is over {} records with root {}",
+                anchor.size, anchor.root
+            ));
         }
         return Ok("the anchor's".to_owned());
     }
@@ -201,12 +277,20 @@ fn trusted(size: u64, root: Hash, note: Option<&str>, options: &CheckProof) -> R
     if (signed.size, signed.root) == (size, root) {
         Ok("signed with that key".to_owned())
     } else {
-        Err(format!("the checkpoint is over {} records with root {}", signed.size, signed.root))
+        Err(format!(
+            "the checkpoint is over {} records with root {}",
+            signed.size, signed.root
+        ))
     }
 }
 
 fn hash(text: &str) -> Result<Hash, String> {
-    Hash::from_hex(text).ok_or_else(|| format!("`{}` is not 64 hex digits", text.chars().take(80).collect::<String>()))
+    Hash::from_hex(text).ok_or_else(|| {
+        format!(
+            "`{}` is not 64 hex digits",
+            text.chars().take(80).collect::<String>()
+        )
+    })
 }
 
 fn hashes(texts: &[String]) -> Result<Vec<Hash>, String> {

@@ -20,11 +20,16 @@ const MAX_SECRET: u64 = 64 * 1024;
 ///
 /// # Errors
 /// When a file cannot be read, or `act` fails.
-pub fn each(record: &Path, mut act: impl FnMut(&Fields<'_>, &[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+pub fn each(
+    record: &Path,
+    mut act: impl FnMut(&Fields<'_>, &[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     for file in ledger::segments(record)? {
         let mut lines = ledger::Lines::open(&file)?;
         while let Some(bytes) = lines.next()? {
-            let Some(line) = bytes.strip_suffix(b"\n") else { break };
+            let Some(line) = bytes.strip_suffix(b"\n") else {
+                break;
+            };
             let fields = Fields::read(line).map_err(|broken| {
                 let message = format!("{}: {broken}; run `reeve audit verify`", file.display());
                 Failure::new(Exit::Tampered, message)
@@ -48,7 +53,8 @@ pub fn query(options: &Query) -> Result<i32, Failure> {
             Kind::Event => {
                 let event: Event = parse(line)?;
                 let when = moment(&event.ts)?;
-                let in_time = since.is_none_or(|since| when >= since) && until.is_none_or(|until| when < until);
+                let in_time =
+                    since.is_none_or(|since| when >= since) && until.is_none_or(|until| when < until);
                 let fits = in_time && matches(options, &event, line.data);
                 if fits {
                     found.insert(event.event_id.to_string());
@@ -58,7 +64,11 @@ pub fn query(options: &Query) -> Result<i32, Failure> {
             Kind::Exit => id_of(line).is_some_and(|id| found.remove(&id)),
             _ => false,
         };
-        if fits { print(&line_of(line, bytes, options.json)) } else { Ok(()) }
+        if fits {
+            print(&line_of(line, bytes, options.json))
+        } else {
+            Ok(())
+        }
     })?;
     Ok(Exit::Ok.code())
 }
@@ -67,11 +77,18 @@ fn matches(options: &Query, event: &Event, text: &str) -> bool {
     let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
     let touches = |wanted: &String| {
         event.operations.iter().any(|operation| {
-            let field = |name: &str| operation.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+            let field = |name: &str| {
+                operation
+                    .get(name)
+                    .and_then(|value| value.as_str())
+                    .unwrap_or_default()
+            };
             field("resource").contains(wanted.as_str()) || field("name").contains(wanted.as_str())
         })
     };
-    options.decision.is_none_or(|wanted| Decision::from(wanted) == event.decision)
+    options
+        .decision
+        .is_none_or(|wanted| Decision::from(wanted) == event.decision)
         && is(&options.tool, &event.wrapper)
         && is(&options.profile, &event.caller_profile)
         && is(&options.run, &event.caller_agent_run_id)
@@ -80,7 +97,11 @@ fn matches(options: &Query, event: &Event, text: &str) -> bool {
 }
 
 fn line_of(line: &Fields<'_>, bytes: &[u8], as_json: bool) -> String {
-    if as_json { flat(line) } else { shown(bytes, false).unwrap_or_default() }
+    if as_json {
+        flat(line)
+    } else {
+        shown(bytes, false).unwrap_or_default()
+    }
 }
 
 /// The event's JSON with its place in front, as `events.ndjson` has it.
@@ -97,7 +118,10 @@ fn flat(line: &Fields<'_>) -> String {
 
 fn parse<T: for<'de> serde::Deserialize<'de>>(line: &Fields<'_>) -> Result<T, Failure> {
     serde_json::from_str(line.data).map_err(|error| {
-        Failure::new(Exit::Unreadable, format!("record {} cannot be read: {error}", line.seq))
+        Failure::new(
+            Exit::Unreadable,
+            format!("record {} cannot be read: {error}", line.seq),
+        )
     })
 }
 
@@ -109,7 +133,10 @@ fn id_of(line: &Fields<'_>) -> Option<String> {
 /// RFC 3339, with any offset.
 fn moment(text: &str) -> Result<jiff::Timestamp, Failure> {
     text.parse().map_err(|_| {
-        Failure::new(Exit::Usage, format!("`{text}` is not a time; one like 2026-04-07T14:32:01Z is expected"))
+        Failure::new(
+            Exit::Usage,
+            format!("`{text}` is not a time; one like 2026-04-07T14:32:01Z is expected"),
+        )
     })
 }
 
@@ -136,7 +163,9 @@ pub fn export(options: &Export) -> Result<i32, Failure> {
 pub fn show(options: &Show) -> Result<i32, Failure> {
     let mut shown = 0_u64;
     each(&record(options.record.as_deref())?, |line, _| {
-        if !matches!(line.kind, Kind::Event | Kind::Exit | Kind::Approval) || !line.data.contains(&options.event) {
+        if !matches!(line.kind, Kind::Event | Kind::Exit | Kind::Approval)
+            || !line.data.contains(&options.event)
+        {
             return Ok(());
         }
         let value: serde_json::Value = parse(line)?;
@@ -175,9 +204,15 @@ pub fn show(options: &Show) -> Result<i32, Failure> {
 pub fn find_secret(options: &FindSecret) -> Result<i32, Failure> {
     let record = record(options.record.as_deref())?;
     let key = options.key.clone().unwrap_or_else(|| record.join(REDACTION_KEY));
-    let text = std::fs::read_to_string(&key).map_err(|cause| LedgerError::Io { path: key.clone(), cause })?;
+    let text = std::fs::read_to_string(&key).map_err(|cause| LedgerError::Io {
+        path: key.clone(),
+        cause,
+    })?;
     let redactor = Redactor::from_hex(&text).ok_or_else(|| {
-        Failure::new(Exit::Unreadable, format!("{}: not a key of 64 hex digits", key.display()))
+        Failure::new(
+            Exit::Unreadable,
+            format!("{}: not a key of 64 hex digits", key.display()),
+        )
     })?;
     let mut secret = String::new();
     std::io::stdin()
@@ -186,7 +221,10 @@ pub fn find_secret(options: &FindSecret) -> Result<i32, Failure> {
         .map_err(|error| Failure::new(Exit::Usage, format!("standard input: {error}")))?;
     let secret = secret.strip_suffix('\n').unwrap_or(&secret);
     if secret.is_empty() {
-        return Err(Failure::new(Exit::Usage, "the secret is expected on standard input"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "the secret is expected on standard input",
+        ));
     }
     let tag = redactor.mask(secret);
     let mut found = 0_u64;

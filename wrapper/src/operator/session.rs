@@ -271,9 +271,15 @@ fn redaction_key(record: &Path) -> Result<String, Failure> {
             let mut random = fs::File::open("/dev/urandom").map_err(failed)?;
             random.read_exact(&mut seed).map_err(failed)?;
             let key: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-            file.write_all(key.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(failed)?;
+            file.write_all(key.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(failed)?;
             Ok(key)
         }
         Err(error) => Err(failed(error)),
