@@ -11,6 +11,7 @@ mod logs;
 mod metrics;
 mod rate;
 mod shared;
+mod sinks;
 mod stop;
 mod window;
 

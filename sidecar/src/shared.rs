@@ -61,6 +61,15 @@ impl Shared {
             .clone()
     }
 
+    /// The last sequence number that is durable.
+    pub fn durable_seq(&self) -> u64 {
+        self.account
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .status
+            .seq
+    }
+
     /// The writer changes the state.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
