@@ -17,6 +17,9 @@ const MAX_IDENTITY: u64 = 1 << 20;
 #[derive(Debug, Parser)]
 #[command(name = "reeved", version)]
 pub struct Config {
+    /// The configuration file, YAML: where the record is forwarded to
+    #[arg(long, env = "REEVED_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where the ledger is kept
     #[arg(long, env = "REEVED_DIR", default_value = "/var/lib/reeve")]
     pub dir: PathBuf,

@@ -39,8 +39,12 @@ fn main() -> ExitCode {
 
 fn run(config: &Config) -> Result<(), Failure> {
     let pins = config.pins()?;
+    let sinks = match &config.config {
+        Some(path) => sinks::load(path)?,
+        None => sinks::Configured::default(),
+    };
     if config.check {
-        return Ok(());
+        return sinks.check(&config.dir);
     }
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -48,11 +52,15 @@ fn run(config: &Config) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Os, format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(config, pins))
+    runtime.block_on(serve(config, pins, sinks))
 }
 
 /// Ledger open, socket open, ready; then until told to stop; then everything in reverse.
-async fn serve(config: &Config, pins: audit_event::Pins) -> Result<(), Failure> {
+async fn serve(
+    config: &Config,
+    pins: audit_event::Pins,
+    configured: sinks::Configured,
+) -> Result<(), Failure> {
     let ledger = Ledger::open(&config.dir, &config.account(&pins))?;
     let shared = Arc::new(Shared::new(pins, ledger.path().to_owned(), config.rate));
     let (submit, writer) = ledger.spawn(Arc::clone(&shared), config.limits(), config.spool.clone())?;
@@ -64,12 +72,20 @@ async fn serve(config: &Config, pins: audit_event::Pins) -> Result<(), Failure> 
         )
     })?;
     let mut stop = stop::Stop::listen(config.until_stdin_closes)?;
+    let sinks = sinks::start(configured, &config.dir, &shared)?;
+    let operators = sinks.serve_operators(&config.dir, &submit, &stop)?;
     announce(config, &http, &shared)?;
     let web = tokio::spawn(http::serve(http, Arc::clone(&shared)));
     let connections = ingest::serve(&socket, &shared, &submit, &mut stop).await;
     ingest::finish(connections).await;
+    if let Some(operators) = operators {
+        operators
+            .await
+            .map_err(|error| Failure::new(Exit::Os, format!("the operators' socket: {error}")))?;
+    }
     drop(submit); // the writer seals the ledger when nobody can submit any more
     let sealed = tokio::task::spawn_blocking(move || writer.join()).await;
+    sinks.finish().await;
     web.abort();
     ingest::unlink(&config.socket)?;
     match sealed {

@@ -305,6 +305,11 @@ impl Metrics {
         self.available.set(i64::from(yes));
     }
 
+    /// Where others register theirs.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// The exposition, Prometheus text format 0.0.4.
     pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
         let mut out = Vec::new();
@@ -326,7 +331,7 @@ fn one_of<'a>(value: &'a str, known: &[&'a str]) -> &'a str {
     clippy::expect_used,
     reason = "names and labels are constants of this file; every test of the sidecar makes them all"
 )]
-fn register<M: prometheus::core::Collector + Clone + 'static>(
+pub fn register<M: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     made: prometheus::Result<M>,
 ) -> M {

@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod pty;
 pub mod score;
 pub mod session;
+pub mod sinks;
 pub mod tools;
 pub mod wire;
 

@@ -167,7 +167,10 @@ impl Address {
     }
 
     fn local(&mut self, uri: &Uri<&str>, after_scheme: usize) -> Result<(), BadAddress> {
-        if uri.authority().is_some_and(|authority| !authority.host().is_empty()) {
+        if uri
+            .authority()
+            .is_some_and(|authority| !authority.host().is_empty())
+        {
             return Err(bad(
                 after_scheme.saturating_add(2),
                 "a host stands in a local address".to_owned(),
@@ -194,12 +197,7 @@ impl Address {
         Ok(())
     }
 
-    fn remote(
-        &mut self,
-        uri: &Uri<&str>,
-        after_scheme: usize,
-        default_port: u16,
-    ) -> Result<(), BadAddress> {
+    fn remote(&mut self, uri: &Uri<&str>, after_scheme: usize, default_port: u16) -> Result<(), BadAddress> {
         let authority = uri
             .authority()
             .filter(|authority| !authority.host().is_empty())
@@ -314,15 +312,30 @@ mod tests {
     #[test]
     fn what_is_wrong_is_placed() {
         for (text, said) in [
-            ("forward+tpc://h", "column 1: the scheme `forward+tpc` is not known; expected `forward+tcp`, perhaps"),
-            ("gopher://h", "column 1: the scheme `gopher` is not known; expected one of file, stdout"),
-            ("forward+tcp:", "column 13: the host is missing; expected //host:port"),
+            (
+                "forward+tpc://h",
+                "column 1: the scheme `forward+tpc` is not known; expected `forward+tcp`, perhaps",
+            ),
+            (
+                "gopher://h",
+                "column 1: the scheme `gopher` is not known; expected one of file, stdout",
+            ),
+            (
+                "forward+tcp:",
+                "column 13: the host is missing; expected //host:port",
+            ),
             ("forward+tcp://", "column 13: the host is missing"),
-            ("nats://h:99999", "column 10: this is not a port; expected 1 to 65535"),
+            (
+                "nats://h:99999",
+                "column 10: this is not a port; expected 1 to 65535",
+            ),
             ("nats://h:0", "column 10: this is not a port"),
             ("nats://h/sub", "column 9: a path stands after the host"),
             ("nats://h x", "column 9: this is not a URI"),
-            ("https://u:hunter2@h/", "column 9: a user or a password stands in the address"),
+            (
+                "https://u:hunter2@h/",
+                "column 9: a user or a password stands in the address",
+            ),
             ("loki+http://h?a=b", "column 14: the address goes on"),
             ("file:relative", "column 6: this is not a file's path"),
             ("file://host/x", "column 8: a host stands in a local address"),

@@ -19,6 +19,7 @@ pub struct Pace(u32);
 
 impl Pace {
     /// Real time.
+    #[cfg(test)]
     pub const REAL: Pace = Pace(1);
 
     /// `REEVED_SINK_PACE`: 1 to 1000; waits are so many times shorter. For tests and drills.
@@ -29,7 +30,8 @@ impl Pace {
         Pace(asked.unwrap_or(1).clamp(1, 1000))
     }
 
-    fn of(self, duration: Duration) -> Duration {
+    /// A wait at this pace.
+    pub fn of(self, duration: Duration) -> Duration {
         duration.checked_div(self.0).unwrap_or(duration)
     }
 }
@@ -119,11 +121,16 @@ impl Breaker {
     pub fn failed(&mut self, now: Instant) {
         self.count = self.count.saturating_add(1);
         if self.state == State::HalfOpen || self.count >= FAILURES {
-            self.count = 0;
-            self.state = State::Open {
-                until: now.checked_add(self.pace.of(OPEN_FOR)).unwrap_or(now),
-            };
+            self.trip(now);
         }
+    }
+
+    /// Opens it at once: trying again soon cannot help.
+    pub fn trip(&mut self, now: Instant) {
+        self.count = 0;
+        self.state = State::Open {
+            until: now.checked_add(self.pace.of(OPEN_FOR)).unwrap_or(now),
+        };
     }
 }
 
@@ -156,7 +163,10 @@ mod tests {
         breaker.failed(start);
         let later = start + Duration::from_secs(60);
         assert!(matches!(breaker.state(start), State::Open { .. }));
-        assert!(matches!(breaker.state(later - Duration::from_millis(1)), State::Open { .. }));
+        assert!(matches!(
+            breaker.state(later - Duration::from_millis(1)),
+            State::Open { .. }
+        ));
         assert_eq!(breaker.state(later), State::HalfOpen);
         breaker.failed(later);
         assert!(matches!(breaker.state(later), State::Open { .. }));

@@ -122,7 +122,10 @@ pub fn read(section: &MarkedMappingNode, host: &str) -> (Vec<Found>, Vec<Fault>)
             continue;
         }
         if found.len() >= MAX_SINKS {
-            faults.push(fault(key.span(), format!("there are more than {MAX_SINKS} sinks")));
+            faults.push(fault(
+                key.span(),
+                format!("there are more than {MAX_SINKS} sinks"),
+            ));
             break;
         }
         let sink = match node.as_mapping() {
@@ -176,7 +179,11 @@ fn sink(name: &str, map: &MarkedMappingNode, host: &str) -> Result<SinkConfig, V
         own,
     };
     config.contradictions(map, &mut faults);
-    if faults.is_empty() { Ok(config) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(config)
+    } else {
+        Err(faults)
+    }
 }
 
 impl SinkConfig {
@@ -216,7 +223,10 @@ impl SinkConfig {
 
 fn address(keys: &mut Keys<'_>, map: &MarkedMappingNode, faults: &mut Vec<Fault>) -> Option<Address> {
     let Some(node) = keys.take("to") else {
-        faults.push(fault(map.span(), "`to` is missing: where the sink sends, as a URI"));
+        faults.push(fault(
+            map.span(),
+            "`to` is missing: where the sink sends, as a URI",
+        ));
         return None;
     };
     let text = node.as_scalar().map(|scalar| scalar.as_str()).unwrap_or_default();
@@ -230,7 +240,9 @@ fn address(keys: &mut Keys<'_>, map: &MarkedMappingNode, faults: &mut Vec<Fault>
 }
 
 fn shape(keys: &mut Keys<'_>, faults: &mut Vec<Fault>) -> Shape {
-    let Some(node) = keys.take("shape") else { return Shape::default() };
+    let Some(node) = keys.take("shape") else {
+        return Shape::default();
+    };
     let text = node.as_scalar().map(|scalar| scalar.as_str()).unwrap_or_default();
     let known = Shape::NAMES.iter().find(|(name, _)| *name == text);
     known.map(|(_, shape)| *shape).unwrap_or_else(|| {
@@ -249,10 +261,15 @@ fn filter(keys: &mut Keys<'_>, faults: &mut Vec<Fault>) -> Filter {
         match part {
             // Within 0 to a million, so nothing is cut off.
             Some(part) => filter.reads_per_million = Some((part * 1e6).round() as u32),
-            None => faults.push(fault(node.span(), "`sample_allowed_reads` is a number from 0 to 1")),
+            None => faults.push(fault(
+                node.span(),
+                "`sample_allowed_reads` is a number from 0 to 1",
+            )),
         }
     }
-    let Some(only) = keys.mapping("only", faults) else { return filter };
+    let Some(only) = keys.mapping("only", faults) else {
+        return filter;
+    };
     let mut only = Keys::of(only);
     filter.kinds = only.list("kind", faults);
     filter.tools = only.list("tool", faults);
@@ -276,7 +293,9 @@ fn filter(keys: &mut Keys<'_>, faults: &mut Vec<Fault>) -> Filter {
 }
 
 fn tls(keys: &mut Keys<'_>, faults: &mut Vec<Fault>) -> TlsConfig {
-    let Some(map) = keys.mapping("tls", faults) else { return TlsConfig::default() };
+    let Some(map) = keys.mapping("tls", faults) else {
+        return TlsConfig::default();
+    };
     let mut keys = Keys::of(map);
     let tls = TlsConfig {
         ca: keys.text("ca", faults).map(PathBuf::from),
@@ -290,7 +309,12 @@ fn tls(keys: &mut Keys<'_>, faults: &mut Vec<Fault>) -> TlsConfig {
 
 fn secret(keys: &mut Keys<'_>, name: &'static str, faults: &mut Vec<Fault>) -> Option<Secret> {
     let node = keys.take(name)?;
-    let wrong = || fault(node.span(), format!("`{name}` is expected as {{file: PATH}} or {{env: NAME}}, never in clear"));
+    let wrong = || {
+        fault(
+            node.span(),
+            format!("`{name}` is expected as {{file: PATH}} or {{env: NAME}}, never in clear"),
+        )
+    };
     let Some(map) = node.as_mapping() else {
         faults.push(wrong());
         return None;
@@ -306,7 +330,8 @@ fn secret(keys: &mut Keys<'_>, name: &'static str, faults: &mut Vec<Fault>) -> O
             return None;
         }
     };
-    read.map_err(|why| faults.push(fault(node.span(), format!("`{name}`: {why}")))).ok()
+    read.map_err(|why| faults.push(fault(node.span(), format!("`{name}`: {why}"))))
+        .ok()
 }
 
 fn own(keys: &mut Keys<'_>, host: &str, faults: &mut Vec<Fault>) -> Own {
@@ -318,9 +343,12 @@ fn own(keys: &mut Keys<'_>, host: &str, faults: &mut Vec<Fault>) -> Own {
             syslog::Framing::OctetCounting
         }
     };
-    let small = |number: Option<u64>, default: u64| usize::try_from(number.unwrap_or(default)).unwrap_or(usize::MAX);
+    let small =
+        |number: Option<u64>, default: u64| usize::try_from(number.unwrap_or(default)).unwrap_or(usize::MAX);
     Own {
-        tag: keys.text("tag", faults).unwrap_or_else(|| "reeve.audit".to_owned()),
+        tag: keys
+            .text("tag", faults)
+            .unwrap_or_else(|| "reeve.audit".to_owned()),
         syslog: syslog::Options {
             pen: keys
                 .number("pen", 1..=u64::from(u32::MAX), faults)
@@ -337,13 +365,19 @@ fn own(keys: &mut Keys<'_>, host: &str, faults: &mut Vec<Fault>) -> Own {
         resend: small(keys.number("resend", 1..=100_000, faults), 4096),
         index: keys.text("index", faults),
         source: keys.text("source", faults).unwrap_or_else(|| "reeve".to_owned()),
-        sourcetype: keys.text("sourcetype", faults).unwrap_or_else(|| "reeve:audit".to_owned()),
+        sourcetype: keys
+            .text("sourcetype", faults)
+            .unwrap_or_else(|| "reeve:audit".to_owned()),
         acks: keys.flag("acks", faults).unwrap_or(false),
         tenant: keys.text("tenant", faults),
         cluster: keys.text("cluster", faults),
         namespace: keys.text("namespace", faults),
-        subject: keys.text("subject", faults).unwrap_or_else(|| "reeve.audit".to_owned()),
-        rotate_bytes: keys.number("rotate_bytes", 4096..=1 << 40, faults).unwrap_or(64 << 20),
+        subject: keys
+            .text("subject", faults)
+            .unwrap_or_else(|| "reeve.audit".to_owned()),
+        rotate_bytes: keys
+            .number("rotate_bytes", 4096..=1 << 40, faults)
+            .unwrap_or(64 << 20),
         keep: small(keys.number("keep", 0..=100_000, faults), 10),
     }
 }
@@ -369,10 +403,16 @@ pub mod tests {
     #[test]
     fn a_sink_has_defaults() {
         let sink = parse("  to: forward+tcp://127.0.0.1\n").unwrap();
-        assert_eq!((sink.to.port, sink.shape, sink.own.tag.as_str()), (24224, Shape::Native, "reeve.audit"));
+        assert_eq!(
+            (sink.to.port, sink.shape, sink.own.tag.as_str()),
+            (24224, Shape::Native, "reeve.audit")
+        );
         let sink = parse("  to: loki+https://l\n  shape: ecs\n  only: {decision: [BLOCKED], tool: kubectl}\n  sample_allowed_reads: 0.25\n").unwrap();
         assert_eq!(sink.filter.decisions, [Decision::Blocked]);
-        assert_eq!((sink.filter.tools, sink.filter.reads_per_million), (vec!["kubectl".to_owned()], Some(250_000)));
+        assert_eq!(
+            (sink.filter.tools, sink.filter.reads_per_million),
+            (vec!["kubectl".to_owned()], Some(250_000))
+        );
     }
 
     #[test]
@@ -396,9 +436,15 @@ pub mod tests {
             ("  to: splunk-hec+https://h\n", "needs `token"),
             ("  to: https://h\n  user: u\n", "go together"),
             ("  to: http://h\n  tls: {ca: /x}\n", "has no TLS"),
-            ("  to: https://h\n  tls: {key: /x}\n", "both `certificate` and `key`"),
+            (
+                "  to: https://h\n  tls: {key: /x}\n",
+                "both `certificate` and `key`",
+            ),
             ("  to: nats://h\n  subject: a.>\n", "without wildcards"),
-            ("  to: https://u:hunter2@h\n", "line 2: `to`, column 9: a user or a password"),
+            (
+                "  to: https://u:hunter2@h\n",
+                "line 2: `to`, column 9: a user or a password",
+            ),
         ] {
             let text = faults(yaml);
             assert!(text.contains(said), "{said} in {text}");
@@ -407,10 +453,19 @@ pub mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t");
         std::fs::write(&path, "hunter2").unwrap();
-        let text = faults(&format!("  to: http://h\n  token: {{file: {}}}\n", path.display()));
-        assert!(text.contains("in the clear") && !text.contains("hunter2"), "{text}");
+        let text = faults(&format!(
+            "  to: http://h\n  token: {{file: {}}}\n",
+            path.display()
+        ));
+        assert!(
+            text.contains("in the clear") && !text.contains("hunter2"),
+            "{text}"
+        );
         let text = faults("  to: https://h\n  token: {file: /nonexistent/t}\n");
-        assert!(text.contains("`token`: the secret's file /nonexistent/t"), "{text}");
+        assert!(
+            text.contains("`token`: the secret's file /nonexistent/t"),
+            "{text}"
+        );
     }
 
     #[test]

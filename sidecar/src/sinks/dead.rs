@@ -157,7 +157,9 @@ impl DeadLetters {
         let mut found = BTreeMap::new();
         let text = self.text()?;
         for (index, line) in text.split_inclusive('\n').enumerate() {
-            let Some(line) = line.strip_suffix('\n') else { break };
+            let Some(line) = line.strip_suffix('\n') else {
+                break;
+            };
             let letter: Letter = serde_json::from_str(line).map_err(|error| {
                 io::Error::other(format!(
                     "{}:{}: not a dead letter: {error}",
@@ -221,7 +223,10 @@ mod tests {
         dead.add(&[letter(5), letter(9)]).unwrap();
         let mut dead = DeadLetters::open(directory.path(), "s").unwrap();
         assert_eq!(dead.all().unwrap().into_keys().collect::<Vec<_>>(), [3, 5, 9]);
-        assert_eq!(dead.all().unwrap()[&5].item(), examples::item("event", 5, examples::EVENT));
+        assert_eq!(
+            dead.all().unwrap()[&5].item(),
+            examples::item("event", 5, examples::EVENT)
+        );
         assert_eq!(dead.remove(&BTreeSet::from([5, 6])).unwrap(), 1);
         assert_eq!(DeadLetters::open(directory.path(), "s").unwrap().len(), 2);
     }
@@ -237,7 +242,12 @@ mod tests {
         let mut dead = DeadLetters::open(directory.path(), "s").unwrap();
         assert_eq!(dead.len(), 1);
         let many: Vec<Letter> = (10..10_010).map(letter).collect();
-        assert!(dead.add(&many).unwrap_err().to_string().contains("reeve dlq list"));
+        assert!(
+            dead.add(&many)
+                .unwrap_err()
+                .to_string()
+                .contains("reeve dlq list")
+        );
         assert_eq!(DeadLetters::open(directory.path(), "s").unwrap().len(), 1);
     }
 }

@@ -105,7 +105,11 @@ impl<'a> Keys<'a> {
             .and_then(|scalar| scalar.as_str().parse::<u64>().ok())
             .filter(|number| bounds.contains(number));
         if number.is_none() {
-            let what = format!("`{name}` is expected to be a number from {} to {}", bounds.start(), bounds.end());
+            let what = format!(
+                "`{name}` is expected to be a number from {} to {}",
+                bounds.start(),
+                bounds.end()
+            );
             faults.push(fault(node.span(), what));
         }
         number
@@ -116,14 +120,19 @@ impl<'a> Keys<'a> {
         let node = self.take(name)?;
         let flag = node.as_scalar().and_then(|scalar| scalar.as_bool());
         if flag.is_none() {
-            faults.push(fault(node.span(), format!("`{name}` is expected to be true or false")));
+            faults.push(fault(
+                node.span(),
+                format!("`{name}` is expected to be true or false"),
+            ));
         }
         flag
     }
 
     /// A list of texts, or one.
     pub fn list(&mut self, name: &'static str, faults: &mut Vec<Fault>) -> Vec<String> {
-        let Some(node) = self.take(name) else { return Vec::new() };
+        let Some(node) = self.take(name) else {
+            return Vec::new();
+        };
         let items: Option<Vec<String>> = match node {
             Node::Scalar(scalar) => Some(vec![scalar.as_str().to_owned()]),
             Node::Sequence(list) => list
@@ -133,7 +142,10 @@ impl<'a> Keys<'a> {
             Node::Mapping(_) => None,
         };
         items.filter(|items| !items.is_empty()).unwrap_or_else(|| {
-            faults.push(fault(node.span(), format!("`{name}` is expected to be a list of texts")));
+            faults.push(fault(
+                node.span(),
+                format!("`{name}` is expected to be a list of texts"),
+            ));
             Vec::new()
         })
     }
@@ -143,7 +155,10 @@ impl<'a> Keys<'a> {
         let node = self.take(name)?;
         let map = node.as_mapping();
         if map.is_none() {
-            faults.push(fault(node.span(), format!("`{name}` is expected to be a mapping")));
+            faults.push(fault(
+                node.span(),
+                format!("`{name}` is expected to be a mapping"),
+            ));
         }
         map
     }

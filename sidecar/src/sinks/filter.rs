@@ -70,7 +70,13 @@ mod tests {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        Item::new(Record { seq, hash, kind: "event".into(), wall: String::new(), data })
+        Item::new(Record {
+            seq,
+            hash,
+            kind: "event".into(),
+            wall: String::new(),
+            data,
+        })
     }
 
     #[test]
@@ -83,19 +89,32 @@ mod tests {
         assert!(!filter.takes(&examples::event()));
         assert!(filter.takes(&read(1, "ALLOWED")));
         assert!(filter.takes(&examples::open()) && filter.takes(&examples::exit()));
-        let filter = Filter { kinds: vec!["event".into()], ..Filter::default() };
+        let filter = Filter {
+            kinds: vec!["event".into()],
+            ..Filter::default()
+        };
         assert!(filter.takes(&examples::event()) && !filter.takes(&examples::open()));
     }
 
     #[test]
     fn only_allowed_reads_are_sampled_and_each_time_the_same() {
-        let filter = Filter { reads_per_million: Some(100_000), ..Filter::default() };
-        let count = |decision: &str| (0..2000).filter(|seq| filter.takes(&read(*seq, decision))).count();
+        let filter = Filter {
+            reads_per_million: Some(100_000),
+            ..Filter::default()
+        };
+        let count = |decision: &str| {
+            (0..2000)
+                .filter(|seq| filter.takes(&read(*seq, decision)))
+                .count()
+        };
         let sampled = count("ALLOWED");
         assert!((120..280).contains(&sampled), "{sampled} of 2000 at 10 %");
         assert_eq!(sampled, count("ALLOWED"));
         assert_eq!(count("BLOCKED"), 2000);
-        let none = Filter { reads_per_million: Some(0), ..Filter::default() };
+        let none = Filter {
+            reads_per_million: Some(0),
+            ..Filter::default()
+        };
         assert!((0..500).all(|seq| !none.takes(&read(seq, "ALLOWED"))));
     }
 }

@@ -1,21 +1,316 @@
 //! Sinks: the record, forwarded. Each reads the ledger by itself, behind the writer, and keeps its own cursor, so a
 //! receiver that is slow or gone costs disk and nothing else. At least once, in order, with one id per record for ever.
-
-#![expect(dead_code, reason = "in the making")]
+//!
+//! All sinks share one thread of their own, so that their work never takes a turn from the gates' connections.
 
 mod address;
 mod backoff;
 mod config;
+mod control;
 mod cursor;
 mod dead;
 mod disk;
 mod document;
 mod filter;
+mod metrics;
 mod record;
 mod secret;
 mod segments;
 mod send;
 mod shape;
 mod sys;
+mod task;
 mod verdict;
 mod wire;
+
+use crate::exit::{Exit, Failure};
+use crate::ledger::Submit;
+use crate::shared::Shared;
+use crate::stop::Stop;
+use backoff::Pace;
+use config::{Found, SinkConfig};
+use control::{Desk, Desks, Reach};
+use dead::DeadLetters;
+use document::Keys;
+use metrics::{OneSink, SinkMetrics};
+use send::Sender;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use task::{Parts, Phase, Task};
+use tokio::sync::{mpsc, watch};
+
+/// The longest configuration file, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+/// How long sinks may go on sending after the ledger is sealed.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long a probe may take.
+const PROBE: Duration = Duration::from_secs(10);
+/// How often the lag is measured.
+const MEASURE: Duration = Duration::from_secs(1);
+/// The most operators' commands that wait for one sink.
+const COMMANDS: usize = 16;
+
+/// The sinks of a configuration file, good and wrong ones.
+#[derive(Debug, Default)]
+pub struct Configured(Vec<Found>);
+
+/// Reads a configuration file. A sink that is wrong is kept with its faults, and stops nobody.
+///
+/// # Errors
+/// When the file is not safe, not readable, or not a configuration file.
+pub fn load(path: &Path) -> Result<Configured, Failure> {
+    let fail = |why: String| Failure::new(Exit::Configuration, format!("{}: {why}", path.display()));
+    let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| fail(error.to_string()))?;
+    let us = nix::unistd::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != us {
+        return Err(fail(format!(
+            "user {} owns it; it must belong to root or to user {us}",
+            metadata.uid()
+        )));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(fail("others can write it; run `chmod go-w` on it".to_owned()));
+    }
+    let mut text = String::new();
+    file.take(MAX_FILE)
+        .read_to_string(&mut text)
+        .map_err(|error| fail(error.to_string()))?;
+    let top = document::read(&text).map_err(|fault| fail(fault.to_string()))?;
+    let mut faults = Vec::new();
+    let mut keys = Keys::of(&top);
+    let section = keys.mapping("sinks", &mut faults);
+    keys.finish(&mut faults);
+    let mut found = Vec::new();
+    if let Some(section) = section {
+        let (sinks, more) = config::read(section, &host_name());
+        found = sinks;
+        faults.extend(more);
+    }
+    if faults.is_empty() {
+        return Ok(Configured(found));
+    }
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{}: {fault}", path.display()))
+        .collect();
+    Err(Failure::new(Exit::Configuration, lines.join("\n")))
+}
+
+impl Configured {
+    /// Every fault of every sink, and what their receivers say when they are asked: for `reeved --check`.
+    ///
+    /// # Errors
+    /// One line per fault.
+    pub fn check(&self, directory: &Path) -> Result<(), Failure> {
+        let mut faults = self.faults();
+        let exit = if faults.is_empty() {
+            Exit::Unavailable
+        } else {
+            Exit::Configuration
+        };
+        let runtime = runtime()?;
+        for config in self.good() {
+            if let Err(why) = runtime.block_on(probe(config, directory)) {
+                faults.push(format!("sink `{}`, {}: {why}", config.name, config.to.text));
+            }
+        }
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(exit, faults.join("\n")))
+    }
+
+    fn good(&self) -> impl Iterator<Item = &SinkConfig> {
+        self.0.iter().filter_map(|found| found.sink.as_ref().ok())
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let wrong = self
+            .0
+            .iter()
+            .filter_map(|found| found.sink.as_ref().err().map(|faults| (&found.name, faults)));
+        wrong
+            .flat_map(|(name, faults)| faults.iter().map(move |fault| format!("sink `{name}`, {fault}")))
+            .collect()
+    }
+}
+
+async fn probe(config: &SinkConfig, directory: &Path) -> Result<(), String> {
+    if config.to.protocol == address::Protocol::File {
+        // Opening it would cut what a running sidecar is writing.
+        let folder = Path::new(&config.to.path).parent().unwrap_or(Path::new("/"));
+        return nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK)
+            .map_err(|error| format!("{}: {error}; make it and let us write there", folder.display()));
+    }
+    let asked = async {
+        let mut sender = Sender::new(config, directory)?;
+        sender.probe().await
+    };
+    match tokio::time::timeout(PROBE, asked).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PROBE.as_secs())),
+    }
+}
+
+/// The sinks at work.
+pub struct Sinks {
+    desks: Desks,
+    phase: watch::Sender<Phase>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts them, each in a task of its own, all on one thread.
+///
+/// # Errors
+/// When there can be no thread.
+pub fn start(configured: Configured, directory: &Path, shared: &Arc<Shared>) -> Result<Sinks, Failure> {
+    let (phase, told) = watch::channel(Phase::Run);
+    let metrics = (!configured.0.is_empty()).then(|| SinkMetrics::new(shared.metrics.registry()));
+    let (mut tasks, mut desks) = (Vec::new(), BTreeMap::new());
+    for found in configured.0 {
+        let Some(metrics) = &metrics else { break };
+        let shown = Arc::new(metrics.of(&found.name));
+        let to = found
+            .sink
+            .as_ref()
+            .map_or_else(|_| String::new(), |config| config.to.text.clone());
+        let work = match found.sink {
+            Ok(config) => prepare(config, directory, shared, &shown, told.clone()),
+            Err(faults) => Err(faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")),
+        };
+        let work = work.map(|(task, reach)| {
+            tasks.push(task);
+            reach
+        });
+        if let Err(why) = &work {
+            tracing::error!(sink = %found.name, %why, "this sink does not start; the others do");
+        }
+        desks.insert(found.name, Desk { to, shown, work });
+    }
+    let shown: Vec<Arc<OneSink>> = desks.values().map(|desk| Arc::clone(&desk.shown)).collect();
+    let thread = match shown.is_empty() {
+        true => None,
+        false => Some(spawn(tasks, shown, Arc::clone(shared))?),
+    };
+    Ok(Sinks {
+        desks: Arc::new(desks),
+        phase,
+        thread,
+    })
+}
+
+fn prepare(
+    config: SinkConfig,
+    directory: &Path,
+    shared: &Arc<Shared>,
+    shown: &Arc<OneSink>,
+    phase: watch::Receiver<Phase>,
+) -> Result<(Task, Reach), String> {
+    let dead = DeadLetters::open(directory, &config.name).map_err(|error| error.to_string())?;
+    let dead = Arc::new(Mutex::new(dead));
+    let (commands, asked) = mpsc::channel(COMMANDS);
+    if !config.to.is_protected() {
+        tracing::warn!(sink = %config.name, to = %config.to.text, "this sink is not encrypted");
+    }
+    let source = segments::Segments::new(directory, segments::durable(shared));
+    let task = Task::new(Parts {
+        config,
+        directory: directory.to_owned(),
+        source: Box::new(source),
+        dead: Arc::clone(&dead),
+        shown: Arc::clone(shown),
+        commands: asked,
+        phase,
+        pace: Pace::from_env(),
+    })
+    .map_err(|error| error.to_string())?;
+    Ok((task, Reach { commands, dead }))
+}
+
+fn spawn(tasks: Vec<Task>, shown: Vec<Arc<OneSink>>, shared: Arc<Shared>) -> Result<JoinHandle<()>, Failure> {
+    let runtime = runtime()?;
+    std::thread::Builder::new()
+        .name("sinks".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let measuring = tokio::spawn(measure(shown, shared));
+                let mut set = tokio::task::JoinSet::new();
+                for task in tasks {
+                    set.spawn(task.run());
+                }
+                while set.join_next().await.is_some() {}
+                measuring.abort();
+            });
+        })
+        .map_err(|error| Failure::new(Exit::Os, format!("cannot start the sinks: {error}")))
+}
+
+async fn measure(shown: Vec<Arc<OneSink>>, shared: Arc<Shared>) {
+    loop {
+        let durable = shared.durable_seq();
+        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        shown.iter().for_each(|one| one.measure(durable, now));
+        tokio::time::sleep(MEASURE).await;
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Os, format!("cannot start the sinks: {error}")))
+}
+
+impl Sinks {
+    /// Serves operators until told to stop; `None` when there are no sinks.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn serve_operators(
+        &self,
+        directory: &Path,
+        submit: &Submit,
+        stop: &Stop,
+    ) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
+        if self.desks.is_empty() {
+            return Ok(None);
+        }
+        let bound = control::bind(directory)?;
+        let serving = control::serve(bound, Arc::clone(&self.desks), submit.clone(), stop.clone());
+        Ok(Some(tokio::spawn(serving)))
+    }
+
+    /// Lets each send what it still can, to a deadline. What was not sent is sent after the next start.
+    pub async fn finish(mut self) {
+        self.phase.send_replace(Phase::Drain);
+        let Some(thread) = self.thread.take() else { return };
+        let begun = std::time::Instant::now();
+        while !thread.is_finished() && begun.elapsed() < DRAIN {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if !thread.is_finished() {
+            tracing::warn!(
+                "some sinks did not finish in time; they go on from their cursors at the next start"
+            );
+        }
+    }
+}
+
+/// Our host's name, as events have it.
+fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "unknown".to_owned())
+}

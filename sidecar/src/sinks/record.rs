@@ -29,12 +29,8 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// When the ledger cannot be read, or has a hole after `after`.
-    fn read(
-        &mut self,
-        after: Option<u64>,
-        most_records: usize,
-        most_bytes: usize,
-    ) -> io::Result<Vec<Record>>;
+    fn read(&mut self, after: Option<u64>, most_records: usize, most_bytes: usize)
+    -> io::Result<Vec<Record>>;
 }
 
 /// A record with what every sink needs to know of it.

@@ -32,7 +32,10 @@ impl Secret {
         file.take(MAX)
             .read_to_string(&mut text)
             .map_err(|error| format!("the secret's file {at}: {error}"))?;
-        Secret::new(text.trim_end_matches(['\n', '\r']), &format!("the secret's file {at}"))
+        Secret::new(
+            text.trim_end_matches(['\n', '\r']),
+            &format!("the secret's file {at}"),
+        )
     }
 
     /// Reads a variable.

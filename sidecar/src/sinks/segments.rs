@@ -90,7 +90,9 @@ impl Segments {
                 first => chosen = Some((path, first)),
             }
         }
-        let Some((path, first)) = chosen else { return Ok(()) };
+        let Some((path, first)) = chosen else {
+            return Ok(());
+        };
         let mut place = Place::open(path)?;
         if first != Some(wanted) {
             place.skip_to(after)?;
@@ -190,7 +192,11 @@ impl Place {
             .take(limit as u64)
             .read_until(b'\n', &mut self.line)
             .map_err(|error| named(&self.path, &error))?;
-        let Some(line) = self.line.strip_suffix(b"\n").filter(|line| line.first() != Some(&0)) else {
+        let Some(line) = self
+            .line
+            .strip_suffix(b"\n")
+            .filter(|line| line.first() != Some(&0))
+        else {
             if self.line.len() >= limit && self.line.first() != Some(&0) {
                 return Err(io::Error::other(format!(
                     "{}: a line is longer than {MAX_LINE} bytes; run `reeve audit verify`",
@@ -296,7 +302,10 @@ mod tests {
         write(directory.path(), 2, 5, 9);
         let (mut source, durable) = over(directory.path(), 6);
         assert_eq!(numbers(&source.read(None, 3, usize::MAX).unwrap()), [0, 1, 2]);
-        assert_eq!(numbers(&source.read(Some(2), 100, usize::MAX).unwrap()), [3, 4, 5, 6]);
+        assert_eq!(
+            numbers(&source.read(Some(2), 100, usize::MAX).unwrap()),
+            [3, 4, 5, 6]
+        );
         assert!(source.read(Some(6), 100, usize::MAX).unwrap().is_empty());
         durable.store(8, Ordering::Relaxed);
         assert_eq!(numbers(&source.read(Some(6), 100, usize::MAX).unwrap()), [7, 8]);
@@ -325,7 +334,13 @@ mod tests {
         write(directory.path(), 2, 5, 9);
         let (mut source, _) = over(directory.path(), 8);
         let error = source.read(Some(1), 10, usize::MAX).unwrap_err().to_string();
-        assert!(error.contains("begins with record 5, but this sink needs 2"), "{error}");
-        assert_eq!(numbers(&source.read(Some(4), 10, usize::MAX).unwrap()), [5, 6, 7, 8]);
+        assert!(
+            error.contains("begins with record 5, but this sink needs 2"),
+            "{error}"
+        );
+        assert_eq!(
+            numbers(&source.read(Some(4), 10, usize::MAX).unwrap()),
+            [5, 6, 7, 8]
+        );
     }
 }

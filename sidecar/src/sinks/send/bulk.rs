@@ -23,7 +23,11 @@ impl Bulk {
         Ok(Bulk {
             http: Http::new(config, "ApiKey")?,
             shape: config.shape,
-            index: config.own.index.clone().unwrap_or_else(|| "reeve-audit".to_owned()),
+            index: config
+                .own
+                .index
+                .clone()
+                .unwrap_or_else(|| "reeve-audit".to_owned()),
         })
     }
 

@@ -16,8 +16,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const USER_TIMEOUT_MS: u32 = 30_000;
 
 /// Bytes in and out.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+pub trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
 
 /// A connection.
 pub struct Connection {
@@ -82,9 +82,9 @@ impl Dialer {
 
     async fn dial_tcp(&self) -> Result<TcpConnection, SendError> {
         let target = (self.address.host.as_str(), self.address.port);
-        let stream = TcpStream::connect(target)
-            .await
-            .map_err(|error| SendError::retry(format!("connecting to {}: {error}", self.address.authority())))?;
+        let stream = TcpStream::connect(target).await.map_err(|error| {
+            SendError::retry(format!("connecting to {}: {error}", self.address.authority()))
+        })?;
         let io = |error: std::io::Error| SendError::retry(format!("the socket: {error}"));
         stream.set_nodelay(true).map_err(io)?;
         setsockopt(&stream, sockopt::TcpUserTimeout, &USER_TIMEOUT_MS)
@@ -112,7 +112,8 @@ impl Dialer {
     }
 
     async fn dial_unix(&self) -> Result<Connection, SendError> {
-        let failed = |error: std::io::Error| SendError::retry(format!("connecting to {}: {error}", self.address.path));
+        let failed =
+            |error: std::io::Error| SendError::retry(format!("connecting to {}: {error}", self.address.path));
         let stream = UnixStream::connect(&self.address.path).await.map_err(failed)?;
         let socket = stream.as_fd().try_clone_to_owned().map_err(failed)?;
         Ok(Connection {

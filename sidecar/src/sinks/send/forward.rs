@@ -124,20 +124,29 @@ impl Forward {
             said: Vec::new(),
         };
         if let Some(key) = &self.key {
-            within(self.dialer.timeout, "the handshake", self.shake_hands(&mut open, key)).await?;
+            within(
+                self.dialer.timeout,
+                "the handshake",
+                self.shake_hands(&mut open, key),
+            )
+            .await?;
         }
         Ok(open)
     }
 
     async fn shake_hands(&self, open: &mut Open, key: &Secret) -> Result<(), SendError> {
         let mut random = [0_u8; 16];
-        getrandom::fill(&mut random).map_err(|error| SendError::retry(format!("no random bytes: {error}")))?;
+        getrandom::fill(&mut random)
+            .map_err(|error| SendError::retry(format!("no random bytes: {error}")))?;
         let salt: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let with = Credentials {
             host: &self.host,
             salt: &salt,
             key,
-            user: self.user.as_ref().map(|(user, password)| (user.as_str(), password)),
+            user: self
+                .user
+                .as_ref()
+                .map(|(user, password)| (user.as_str(), password)),
         };
         let helo = handshake::helo(&open.read().await?).map_err(SendError::alarm)?;
         let ping = handshake::ping(&helo, &with).map_err(SendError::alarm)?;

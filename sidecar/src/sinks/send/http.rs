@@ -124,7 +124,10 @@ impl Http {
     async fn exchange(&mut self, ask: Ask<'_>) -> Result<Answer, SendError> {
         let request = self.request(ask)?;
         let sender = self.sender().await?;
-        let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| broken(&error))?;
         let status = response.status().as_u16();
         let retry_after = response
             .headers()
@@ -159,9 +162,9 @@ impl Http {
         for (name, value) in ask.headers {
             builder = builder.header(name, value);
         }
-        builder
-            .body(Full::new(Bytes::from(ask.body)))
-            .map_err(|error| SendError::alarm(format!("no request can be made of this configuration: {error}")))
+        builder.body(Full::new(Bytes::from(ask.body))).map_err(|error| {
+            SendError::alarm(format!("no request can be made of this configuration: {error}"))
+        })
     }
 
     /// The kept connection, or a new one.

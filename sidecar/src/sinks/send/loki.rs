@@ -44,7 +44,10 @@ impl Loki {
         let answer = self.http.ask(ask).await?;
         if answer.status == 200 {
             // Loki says 204; 200 is whatever else listens there.
-            return Err(SendError::alarm(format!("this is not Loki: {}; check the sink's `to`", answer.shown())));
+            return Err(SendError::alarm(format!(
+                "this is not Loki: {}; check the sink's `to`",
+                answer.shown()
+            )));
         }
         http_status::judge(&answer, items.len())
     }

@@ -153,7 +153,10 @@ async fn within<T>(
     what: &str,
     work: impl Future<Output = Result<T, SendError>>,
 ) -> Result<T, SendError> {
-    tokio::time::timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(SendError::retry(format!("{what} took more than {} s", limit.as_secs()))))
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(SendError::retry(format!(
+            "{what} took more than {} s",
+            limit.as_secs()
+        )))
+    })
 }

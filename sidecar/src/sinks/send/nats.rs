@@ -83,14 +83,19 @@ impl Nats {
         let mut plain = self.dialer.dial_plain().await?;
         let info = first_info(&mut plain.stream).await?;
         if info.tls_required && !self.has_tls() {
-            return Err(SendError::alarm("the server wants TLS; use the scheme `nats+tls`"));
+            return Err(SendError::alarm(
+                "the server wants TLS; use the scheme `nats+tls`",
+            ));
         }
         if !info.headers {
-            return Err(SendError::alarm("the server has no headers, so no JetStream; 2.2 or later is needed"));
+            return Err(SendError::alarm(
+                "the server has no headers, so no JetStream; 2.2 or later is needed",
+            ));
         }
         let connection = self.dialer.upgrade(plain).await?;
         let mut random = [0_u8; 12];
-        getrandom::fill(&mut random).map_err(|error| SendError::retry(format!("no random bytes: {error}")))?;
+        getrandom::fill(&mut random)
+            .map_err(|error| SendError::retry(format!("no random bytes: {error}")))?;
         let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut open = Open {
             connection,
@@ -156,7 +161,9 @@ impl Open {
             else {
                 continue;
             };
-            let number = subject.strip_prefix(&begin).and_then(|at| at.parse::<usize>().ok());
+            let number = subject
+                .strip_prefix(&begin)
+                .and_then(|at| at.parse::<usize>().ok());
             let place = number.and_then(|at| verdicts.get_mut(at));
             if let Some(place) = place {
                 *place = Some(nats::judge(&status, &payload).map_err(SendError::alarm)?);
@@ -195,22 +202,30 @@ async fn first_info(stream: &mut tokio::net::TcpStream) -> Result<Info, SendErro
         line.push(byte);
         // Another protocol shows itself at once.
         if line.len() == 5 && !line.eq_ignore_ascii_case(b"INFO ") {
-            return Err(SendError::alarm("the receiver does not speak NATS; check the sink's `to`"));
+            return Err(SendError::alarm(
+                "the receiver does not speak NATS; check the sink's `to`",
+            ));
         }
         if line.len() > 64 * 1024 {
-            return Err(SendError::alarm("the receiver does not speak NATS; check the sink's `to`"));
+            return Err(SendError::alarm(
+                "the receiver does not speak NATS; check the sink's `to`",
+            ));
         }
     }
     match nats::read(&line).map_err(SendError::alarm)? {
         Some((_, Said::Info(info))) => Ok(info),
-        _ => Err(SendError::alarm("the receiver does not speak NATS; check the sink's `to`")),
+        _ => Err(SendError::alarm(
+            "the receiver does not speak NATS; check the sink's `to`",
+        )),
     }
 }
 
 fn refused(why: &str) -> SendError {
     let lower = why.to_ascii_lowercase();
     if lower.contains("authorization") || lower.contains("permissions") || lower.contains("authentication") {
-        SendError::alarm(format!("the server refuses us: {why}; check `user`, `password`, `token` and `subject`"))
+        SendError::alarm(format!(
+            "the server refuses us: {why}; check `user`, `password`, `token` and `subject`"
+        ))
     } else {
         SendError::retry(format!("the server says: {why}"))
     }

@@ -198,7 +198,8 @@ impl Datagrams {
     }
 
     async fn connect(&self) -> Result<Socket, SendError> {
-        let failed = |error: std::io::Error| SendError::retry(format!("connecting to {}: {error}", self.to.text));
+        let failed =
+            |error: std::io::Error| SendError::retry(format!("connecting to {}: {error}", self.to.text));
         if self.to.carrier == Carrier::Unix {
             let socket = UnixDatagram::unbound().map_err(failed)?;
             socket.connect(&self.to.path).map_err(failed)?;

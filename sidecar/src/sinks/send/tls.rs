@@ -85,7 +85,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SendError> 
 }
 
 fn unusable(key: &str, path: &Path, why: &str) -> SendError {
-    SendError::alarm(format!("`{key}`, {}: {why}; a readable PEM file is expected", path.display()))
+    SendError::alarm(format!(
+        "`{key}`, {}: {why}; a readable PEM file is expected",
+        path.display()
+    ))
 }
 
 /// What a failed handshake means.

@@ -49,7 +49,12 @@ pub fn render(item: &Item) -> String {
         ("dvchost", view.text("host").to_owned()),
         ("dproc", item.tool.clone()),
         ("msg", msg),
-        ("cn1Label", exit_code.as_ref().map_or(String::new(), |_| "exitCode".to_owned())),
+        (
+            "cn1Label",
+            exit_code
+                .as_ref()
+                .map_or(String::new(), |_| "exitCode".to_owned()),
+        ),
         ("cn1", exit_code.unwrap_or_default()),
         ("cn2Label", "seq".to_owned()),
         ("cn2", item.record.seq.to_string()),
@@ -71,11 +76,17 @@ pub fn render(item: &Item) -> String {
 }
 
 fn label(value: &str, name: &str) -> String {
-    if value.is_empty() { String::new() } else { name.to_owned() }
+    if value.is_empty() {
+        String::new()
+    } else {
+        name.to_owned()
+    }
 }
 
 fn header(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
+    text.replace('\\', "\\\\")
+        .replace('|', "\\|")
+        .replace(['\n', '\r'], " ")
 }
 
 fn extension(text: &str) -> String {

@@ -17,12 +17,20 @@ pub fn render(item: &Item) -> Value {
         (Decision::Escalated, _) => (vec!["info"], "unknown"),
         (Decision::None, true) => (
             vec!["end"],
-            if view.number("exit_code") == Some(0) { "success" } else { "failure" },
+            if view.number("exit_code") == Some(0) {
+                "success"
+            } else {
+                "failure"
+            },
         ),
         (Decision::None, false) => (vec!["info"], "unknown"),
     };
     let is_process = item.decision != Decision::None || is_exit;
-    let category = if is_process { vec!["process", "api"] } else { vec!["configuration"] };
+    let category = if is_process {
+        vec!["process", "api"]
+    } else {
+        vec!["configuration"]
+    };
     let action = match (item.tool.as_str(), view.text("operation")) {
         ("", _) => format!("reeve.{}", item.record.kind),
         (tool, "") => tool.to_owned(),
@@ -80,8 +88,14 @@ mod tests {
                 "reason": "no rule allows it", "code": "no_rule", "dataset": "reeve.audit", "module": "reeve",
                 "provider": "event"})
         );
-        assert_eq!(value["process"]["args"], json!(["delete", "pod", "web", "-n", "prod"]));
-        assert_eq!(value["orchestrator"], json!({"type": "kubernetes", "namespace": "prod"}));
+        assert_eq!(
+            value["process"]["args"],
+            json!(["delete", "pod", "web", "-n", "prod"])
+        );
+        assert_eq!(
+            value["orchestrator"],
+            json!({"type": "kubernetes", "namespace": "prod"})
+        );
         assert!(value["rule"].get("id").is_none(), "null is absent");
     }
 

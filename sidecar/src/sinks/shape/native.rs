@@ -54,7 +54,10 @@ mod tests {
         let hash = "ab".repeat(32);
         assert_eq!(
             render(&examples::exit()),
-            format!(r#"{{"kind":"exit","seq":8,"hash":"{hash}",{}"#, &examples::EXIT[1..])
+            format!(
+                r#"{{"kind":"exit","seq":8,"hash":"{hash}",{}"#,
+                &examples::EXIT[1..]
+            )
         );
         assert_eq!(
             render(&examples::open()),

@@ -94,11 +94,22 @@ mod tests {
     #[test]
     fn a_refusal_is_a_blocked_launch() {
         let value = render(&examples::event());
-        let numbers: Vec<&Value> = ["class_uid", "type_uid", "action_id", "disposition_id", "status_id", "severity_id", "time"]
-            .iter()
-            .map(|name| &value[*name])
-            .collect();
-        assert_eq!(json!(numbers), json!([1007, 100_701, 2, 2, 2, 4, 1_775_572_321_123_u64]));
+        let numbers: Vec<&Value> = [
+            "class_uid",
+            "type_uid",
+            "action_id",
+            "disposition_id",
+            "status_id",
+            "severity_id",
+            "time",
+        ]
+        .iter()
+        .map(|name| &value[*name])
+        .collect();
+        assert_eq!(
+            json!(numbers),
+            json!([1007, 100_701, 2, 2, 2, 4, 1_775_572_321_123_u64])
+        );
         assert_eq!(value["is_alert"], true);
         assert_eq!(value["metadata"]["uid"], "0192f0c1-7b3e-7a10-8b1e-0123456789ab");
     }
@@ -108,13 +119,24 @@ mod tests {
         for item in [examples::event(), examples::exit(), examples::open()] {
             let value = render(&item);
             for name in [
-                "activity_id", "category_uid", "class_uid", "type_uid", "severity_id", "time", "metadata", "actor",
-                "device", "process",
+                "activity_id",
+                "category_uid",
+                "class_uid",
+                "type_uid",
+                "severity_id",
+                "time",
+                "metadata",
+                "actor",
+                "device",
+                "process",
             ] {
                 assert!(!value[name].is_null(), "{name} in {value}");
             }
         }
         let exit = render(&examples::exit());
-        assert_eq!((&exit["type_uid"], &exit["exit_code"]), (&json!(100_702), &json!(1)));
+        assert_eq!(
+            (&exit["type_uid"], &exit["exit_code"]),
+            (&json!(100_702), &json!(1))
+        );
     }
 }

@@ -63,7 +63,11 @@ pub fn judge(answer: &Answer, count: usize) -> Result<Vec<Verdict>, SendError> {
             told.items.len()
         )));
     }
-    Ok(told.items.into_iter().map(|action| verdict(action.create)).collect())
+    Ok(told
+        .items
+        .into_iter()
+        .map(|action| verdict(action.create))
+        .collect())
 }
 
 fn verdict(created: Created) -> Verdict {
@@ -83,7 +87,14 @@ mod tests {
     use crate::sinks::verdict::all_done;
 
     fn of(body: &str, count: usize) -> Result<Vec<Verdict>, SendError> {
-        judge(&Answer { status: 200, retry_after: None, body: body.as_bytes().to_vec() }, count)
+        judge(
+            &Answer {
+                status: 200,
+                retry_after: None,
+                body: body.as_bytes().to_vec(),
+            },
+            count,
+        )
     }
 
     #[test]
@@ -121,8 +132,14 @@ mod tests {
         for body in ["", "{}", "<html>", r#"{"errors":false,"items":[]}"#] {
             assert!(matches!(of(body, 2), Err(SendError::Retry { .. })), "{body}");
         }
-        assert_eq!(of(r#"{"errors":false,"items":[{"create":{"status":201}}]}"#, 1), Ok(all_done(1)));
-        let too_large = Answer { status: 413, ..Answer::default() };
+        assert_eq!(
+            of(r#"{"errors":false,"items":[{"create":{"status":201}}]}"#, 1),
+            Ok(all_done(1))
+        );
+        let too_large = Answer {
+            status: 413,
+            ..Answer::default()
+        };
         assert!(matches!(judge(&too_large, 2), Err(SendError::Halve { .. })));
     }
 }

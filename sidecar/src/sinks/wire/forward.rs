@@ -92,7 +92,14 @@ mod tests {
         let value = rmpv::decode::read_value(&mut &out[..]).unwrap();
         let record = &value.as_array().unwrap()[1];
         let get = |name: &str| {
-            record.as_map().unwrap().iter().find(|(key, _)| key.as_str() == Some(name)).unwrap().1.clone()
+            record
+                .as_map()
+                .unwrap()
+                .iter()
+                .find(|(key, _)| key.as_str() == Some(name))
+                .unwrap()
+                .1
+                .clone()
         };
         assert_eq!(get("kind").as_str(), Some("exit"));
         assert_eq!(get("exit_code").as_i64(), Some(1));

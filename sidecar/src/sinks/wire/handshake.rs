@@ -32,7 +32,8 @@ pub struct Credentials<'a> {
 /// # Errors
 /// When it is something else.
 pub fn helo(value: &Value) -> Result<Helo, String> {
-    let fail = || "the receiver did not begin with HELO: it is no forward server with a shared key".to_owned();
+    let fail =
+        || "the receiver did not begin with HELO: it is no forward server with a shared key".to_owned();
     let list = value.as_array().ok_or_else(fail)?;
     let (Some(word), Some(options)) = (list.first(), list.get(1)) else {
         return Err(fail());
@@ -73,7 +74,9 @@ pub fn ping(helo: &Helo, with: &Credentials<'_>) -> Result<Vec<u8>, String> {
             ]),
         ),
         (false, None) => {
-            return Err("the receiver wants a user; put `user` and `password` beside `shared_key`".to_owned());
+            return Err(
+                "the receiver wants a user; put `user` and `password` beside `shared_key`".to_owned(),
+            );
         }
     };
     let mut out = Vec::with_capacity(512);
@@ -109,7 +112,10 @@ pub fn pong(value: &Value, helo: &Helo, with: &Credentials<'_>) -> Result<(), St
     if bool::from(expected.as_bytes().ct_eq(text(4))) {
         Ok(())
     } else {
-        Err("the receiver does not know the shared key: it may be somebody else; check `shared_key`".to_owned())
+        Err(
+            "the receiver does not know the shared key: it may be somebody else; check `shared_key`"
+                .to_owned(),
+        )
     }
 }
 
@@ -118,7 +124,11 @@ fn hex_digest(parts: &[&[u8]]) -> String {
     for part in parts {
         hasher.update(part);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -135,13 +145,24 @@ mod tests {
 
     fn pong_of(key: &str, ok: bool) -> Value {
         let digest = hex_digest(&[b"salt", b"server", &[0xff, 0x00, 0x80], key.as_bytes()]);
-        Value::Array(vec!["PONG".into(), ok.into(), "no".into(), "server".into(), digest.into()])
+        Value::Array(vec![
+            "PONG".into(),
+            ok.into(),
+            "no".into(),
+            "server".into(),
+            digest.into(),
+        ])
     }
 
     #[test]
     fn both_sides_prove_the_key() {
         let key = Secret::from("k");
-        let with = Credentials { host: "me", salt: "salt", key: &key, user: None };
+        let with = Credentials {
+            host: "me",
+            salt: "salt",
+            key: &key,
+            user: None,
+        };
         let greeting = helo(&hello("")).unwrap();
         let bytes = ping(&greeting, &with).unwrap();
         let read = rmpv::decode::read_value(&mut &bytes[..]).unwrap();
@@ -151,8 +172,16 @@ mod tests {
         assert_eq!((list[4].as_str(), list[5].as_str()), (Some(""), Some("")));
         assert!(bytes.len() < 1024);
         assert_eq!(pong(&pong_of("k", true), &greeting, &with), Ok(()));
-        assert!(pong(&pong_of("other", true), &greeting, &with).unwrap_err().contains("does not know"));
-        assert!(pong(&pong_of("k", false), &greeting, &with).unwrap_err().contains("refuses"));
+        assert!(
+            pong(&pong_of("other", true), &greeting, &with)
+                .unwrap_err()
+                .contains("does not know")
+        );
+        assert!(
+            pong(&pong_of("k", false), &greeting, &with)
+                .unwrap_err()
+                .contains("refuses")
+        );
         assert!(pong(&Value::Nil, &greeting, &with).is_err());
     }
 
@@ -160,9 +189,17 @@ mod tests {
     fn a_user_is_sent_only_when_asked_for() {
         let (key, password) = (Secret::from("k"), Secret::from("p"));
         let greeting = helo(&hello("a")).unwrap();
-        let with = Credentials { host: "me", salt: "s", key: &key, user: None };
+        let with = Credentials {
+            host: "me",
+            salt: "s",
+            key: &key,
+            user: None,
+        };
         assert!(ping(&greeting, &with).unwrap_err().contains("wants a user"));
-        let with = Credentials { user: Some(("u", &password)), ..with };
+        let with = Credentials {
+            user: Some(("u", &password)),
+            ..with
+        };
         let bytes = ping(&greeting, &with).unwrap();
         let read = rmpv::decode::read_value(&mut &bytes[..]).unwrap();
         let expected = hex_digest(&[b"aup"]);
@@ -171,7 +208,11 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_helo() {
-        for value in [Value::Nil, Value::Array(vec!["HELO".into()]), Value::Array(vec!["PONG".into(), Value::Map(vec![])])] {
+        for value in [
+            Value::Nil,
+            Value::Array(vec!["HELO".into()]),
+            Value::Array(vec!["PONG".into(), Value::Map(vec![])]),
+        ] {
             assert!(helo(&value).is_err());
         }
     }

@@ -132,12 +132,21 @@ mod tests {
     use crate::sinks::record::examples;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, body: body.as_bytes().to_vec() }
+        Answer {
+            status,
+            retry_after: None,
+            body: body.as_bytes().to_vec(),
+        }
     }
 
     #[test]
     fn vector() {
-        let options = Options { index: Some("main".into()), source: "reeve".into(), sourcetype: "reeve:audit".into(), host: "h".into() };
+        let options = Options {
+            index: Some("main".into()),
+            source: "reeve".into(),
+            sourcetype: "reeve:audit".into(),
+            host: "h".into(),
+        };
         let mut out = Vec::new();
         push_event(&mut out, &examples::event(), Shape::Native, &options);
         assert_eq!(
@@ -153,26 +162,61 @@ mod tests {
     #[test]
     fn answers() {
         let ok = r#"{"text":"Success","code":0}"#;
-        assert_eq!(judge(&answer(200, ok), 2, false), Ok(Received::Verdicts(all_done(2))));
-        assert_eq!(judge(&answer(200, r#"{"code":0,"ackId":4}"#), 2, true), Ok(Received::Pending(4)));
-        assert!(matches!(judge(&answer(200, ok), 2, true), Err(SendError::Alarm { .. })));
-        assert!(matches!(judge(&answer(200, "<html>"), 2, false), Err(SendError::Retry { .. })));
-        assert!(matches!(judge(&answer(503, r#"{"code":9}"#), 2, false), Err(SendError::Retry { .. })));
-        assert!(matches!(judge(&answer(403, r#"{"code":4}"#), 2, false), Err(SendError::Alarm { .. })));
-        assert!(matches!(judge(&answer(400, r#"{"code":10}"#), 2, false), Err(SendError::Alarm { .. })));
-        assert!(matches!(judge(&answer(400, r#"{"code":6}"#), 2, false), Err(SendError::Halve { .. })));
-        let Ok(Received::Verdicts(verdicts)) = judge(&answer(400, r#"{"code":12,"invalid-event-number":1}"#), 3, false) else {
+        assert_eq!(
+            judge(&answer(200, ok), 2, false),
+            Ok(Received::Verdicts(all_done(2)))
+        );
+        assert_eq!(
+            judge(&answer(200, r#"{"code":0,"ackId":4}"#), 2, true),
+            Ok(Received::Pending(4))
+        );
+        assert!(matches!(
+            judge(&answer(200, ok), 2, true),
+            Err(SendError::Alarm { .. })
+        ));
+        assert!(matches!(
+            judge(&answer(200, "<html>"), 2, false),
+            Err(SendError::Retry { .. })
+        ));
+        assert!(matches!(
+            judge(&answer(503, r#"{"code":9}"#), 2, false),
+            Err(SendError::Retry { .. })
+        ));
+        assert!(matches!(
+            judge(&answer(403, r#"{"code":4}"#), 2, false),
+            Err(SendError::Alarm { .. })
+        ));
+        assert!(matches!(
+            judge(&answer(400, r#"{"code":10}"#), 2, false),
+            Err(SendError::Alarm { .. })
+        ));
+        assert!(matches!(
+            judge(&answer(400, r#"{"code":6}"#), 2, false),
+            Err(SendError::Halve { .. })
+        ));
+        let Ok(Received::Verdicts(verdicts)) =
+            judge(&answer(400, r#"{"code":12,"invalid-event-number":1}"#), 3, false)
+        else {
             panic!("verdicts");
         };
-        assert!(matches!(verdicts[..], [Verdict::Again(_), Verdict::Dead(_), Verdict::Again(_)]));
+        assert!(matches!(
+            verdicts[..],
+            [Verdict::Again(_), Verdict::Dead(_), Verdict::Again(_)]
+        ));
         // An index beyond the batch is not believed.
         assert!(judge(&answer(400, r#"{"code":12,"invalid-event-number":9}"#), 3, false).is_err());
     }
 
     #[test]
     fn acknowledgements() {
-        assert_eq!(is_acknowledged(&answer(200, r#"{"acks":{"4":true,"5":false}}"#), 4), Ok(true));
-        assert_eq!(is_acknowledged(&answer(200, r#"{"acks":{"4":false}}"#), 4), Ok(false));
+        assert_eq!(
+            is_acknowledged(&answer(200, r#"{"acks":{"4":true,"5":false}}"#), 4),
+            Ok(true)
+        );
+        assert_eq!(
+            is_acknowledged(&answer(200, r#"{"acks":{"4":false}}"#), 4),
+            Ok(false)
+        );
         assert_eq!(is_acknowledged(&answer(200, r#"{"acks":{}}"#), 4), Ok(false));
         assert!(is_acknowledged(&answer(200, "x"), 4).is_err());
     }

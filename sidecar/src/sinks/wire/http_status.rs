@@ -70,7 +70,15 @@ mod tests {
 
     #[test]
     fn every_status_has_a_meaning() {
-        let of = |status| judge(&Answer { status, ..Answer::default() }, 2);
+        let of = |status| {
+            judge(
+                &Answer {
+                    status,
+                    ..Answer::default()
+                },
+                2,
+            )
+        };
         assert_eq!(of(204), Ok(all_done(2)));
         for status in [408, 429, 500, 503, 0, 999] {
             assert!(matches!(of(status), Err(SendError::Retry { .. })), "{status}");
@@ -85,7 +93,11 @@ mod tests {
 
     #[test]
     fn a_wait_is_bounded_and_a_body_is_cut() {
-        let answer = Answer { status: 503, retry_after: Some(9_999_999), body: vec![b'x'; 5000] };
+        let answer = Answer {
+            status: 503,
+            retry_after: Some(9_999_999),
+            body: vec![b'x'; 5000],
+        };
         assert_eq!(answer.after(), Some(MAX_AFTER));
         assert!(answer.shown().len() < 300);
     }

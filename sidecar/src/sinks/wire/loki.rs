@@ -38,7 +38,9 @@ pub fn body(items: &[&Item], shape: Shape, options: &Options) -> Vec<u8> {
     }
     let streams: Vec<Value> = streams
         .into_iter()
-        .map(|((decision, tool), values)| json!({"stream": labels(decision, tool, options), "values": values}))
+        .map(
+            |((decision, tool), values)| json!({"stream": labels(decision, tool, options), "values": values}),
+        )
         .collect();
     json!({ "streams": streams }).to_string().into_bytes()
 }
@@ -65,7 +67,10 @@ mod tests {
 
     #[test]
     fn vector() {
-        let options = Options { cluster: Some("c1".into()), namespace: None };
+        let options = Options {
+            cluster: Some("c1".into()),
+            namespace: None,
+        };
         let (event, exit) = (examples::event(), examples::exit());
         let body: Value = serde_json::from_slice(&body(&[&event, &exit], Shape::Native, &options)).unwrap();
         let hash = "ab".repeat(32);

@@ -168,15 +168,17 @@ mod tests {
         match json {
             J::Null => read.is_nil(),
             J::Bool(value) => read.as_bool() == Some(*value),
-            J::Number(value) => value.as_i64().map_or(true, |n| read.as_i64() == Some(n)),
+            J::Number(value) => value.as_i64().is_none_or(|n| read.as_i64() == Some(n)),
             J::String(value) => read.as_str() == Some(value),
-            J::Array(list) => read
-                .as_array()
-                .is_some_and(|found| found.len() == list.len() && list.iter().zip(found).all(|(a, b)| same(a, b))),
+            J::Array(list) => read.as_array().is_some_and(|found| {
+                found.len() == list.len() && list.iter().zip(found).all(|(a, b)| same(a, b))
+            }),
             J::Object(map) => read.as_map().is_some_and(|found| {
                 found.len() == map.len()
                     && found.iter().all(|(key, value)| {
-                        key.as_str().and_then(|key| map.get(key)).is_some_and(|json| same(json, value))
+                        key.as_str()
+                            .and_then(|key| map.get(key))
+                            .is_some_and(|json| same(json, value))
                     })
             }),
         }

@@ -59,7 +59,11 @@ pub enum Said {
 /// When this is not a NATS server.
 pub fn read(buffer: &[u8]) -> Result<Option<(usize, Said)>, String> {
     let Some(end) = buffer.windows(2).position(|pair| pair == b"\r\n") else {
-        return if buffer.len() > MAX_LINE { Err(not_nats()) } else { Ok(None) };
+        return if buffer.len() > MAX_LINE {
+            Err(not_nats())
+        } else {
+            Ok(None)
+        };
     };
     let line = std::str::from_utf8(buffer.get(..end).unwrap_or_default()).map_err(|_| not_nats())?;
     let after = end.saturating_add(2);
@@ -88,7 +92,10 @@ fn message(
     has_headers: bool,
 ) -> Result<Option<(usize, Said)>, String> {
     let words: Vec<&str> = words.split_ascii_whitespace().collect();
-    let number = |word: Option<&&str>| word.and_then(|word| word.parse::<usize>().ok()).ok_or_else(not_nats);
+    let number = |word: Option<&&str>| {
+        word.and_then(|word| word.parse::<usize>().ok())
+            .ok_or_else(not_nats)
+    };
     let total = number(words.last())?;
     let head = if has_headers {
         number(words.len().checked_sub(2).and_then(|at| words.get(at)))?
@@ -139,7 +146,10 @@ fn plain(text: &str) -> String {
 pub fn is_subject(subject: &str) -> bool {
     subject.len() <= 255
         && subject.split('.').all(|word| {
-            !word.is_empty() && word.bytes().all(|b| (b'!'..=b'~').contains(&b) && b != b'*' && b != b'>')
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|b| (b'!'..=b'~').contains(&b) && b != b'*' && b != b'>')
         })
 }
 
@@ -171,7 +181,11 @@ pub fn judge(status: &str, payload: &[u8]) -> Result<Verdict, String> {
         (_, Some(refusal)) => {
             let why = format!("{} {}", refusal.code, refusal.description);
             // 503: no leader, no space; 400: this message.
-            Ok(if refusal.code == 400 { Verdict::Dead(why) } else { Verdict::Again(why) })
+            Ok(if refusal.code == 400 {
+                Verdict::Dead(why)
+            } else {
+                Verdict::Again(why)
+            })
         }
         _ => Err("the answer is no acknowledgement of JetStream".to_owned()),
     }
@@ -186,12 +200,22 @@ mod tests {
     #[test]
     fn vector() {
         let mut out = Vec::new();
-        push_publish(&mut out, "audit.x", "_INBOX.a.0", &examples::open(), Shape::Native);
+        push_publish(
+            &mut out,
+            "audit.x",
+            "_INBOX.a.0",
+            &examples::open(),
+            Shape::Native,
+        );
         let payload = Shape::Native.line(&examples::open());
         let headers = "NATS/1.0\r\nNats-Msg-Id: OPEN.0.abababababababab\r\n\r\n";
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            format!("HPUB audit.x _INBOX.a.0 {} {}\r\n{headers}{payload}\r\n", headers.len(), headers.len() + payload.len())
+            format!(
+                "HPUB audit.x _INBOX.a.0 {} {}\r\n{headers}{payload}\r\n",
+                headers.len(),
+                headers.len() + payload.len()
+            )
         );
     }
 
@@ -212,7 +236,11 @@ mod tests {
         assert_eq!(
             said,
             [
-                Said::Info(Info { max_payload: 9, headers: true, tls_required: false }),
+                Said::Info(Info {
+                    max_payload: 9,
+                    headers: true,
+                    tls_required: false
+                }),
                 Said::Ping,
                 message("_I.0", "", "abcd"),
                 message("_I.1", "503", "xy"),
@@ -225,9 +253,15 @@ mod tests {
 
     #[test]
     fn answers() {
-        assert_eq!(judge("", br#"{"stream":"A","seq":3,"duplicate":true}"#), Ok(Verdict::Done));
+        assert_eq!(
+            judge("", br#"{"stream":"A","seq":3,"duplicate":true}"#),
+            Ok(Verdict::Done)
+        );
         assert!(judge("503", b"").unwrap_err().contains("no stream"));
-        assert!(matches!(judge("", br#"{"error":{"code":503,"description":"x"}}"#), Ok(Verdict::Again(_))));
+        assert!(matches!(
+            judge("", br#"{"error":{"code":503,"description":"x"}}"#),
+            Ok(Verdict::Again(_))
+        ));
         assert!(judge("", b"{}").is_err());
         assert!(is_subject("reeve.audit") && !is_subject("a..b") && !is_subject("a.>") && !is_subject("a b"));
     }

@@ -218,9 +218,14 @@ fn text(value: &str) -> AnyValue {
 pub fn judge(answer: &Answer, count: usize) -> Result<Vec<Verdict>, SendError> {
     match answer.status {
         200..=299 => match Reply::decode(answer.body.as_slice()) {
-            Ok(Reply { partial: Some(partial) }) if partial.rejected > 0 => {
+            Ok(Reply {
+                partial: Some(partial),
+            }) if partial.rejected > 0 => {
                 let said: String = partial.message.chars().take(200).collect();
-                let why = format!("the receiver rejected {} of {count} records: {said}", partial.rejected);
+                let why = format!(
+                    "the receiver rejected {} of {count} records: {said}",
+                    partial.rejected
+                );
                 Ok(vec![Verdict::Dead(why); count])
             }
             Ok(_) => Ok(all_done(count)),
@@ -231,7 +236,10 @@ pub fn judge(answer: &Answer, count: usize) -> Result<Vec<Verdict>, SendError> {
         },
         429 | 502 | 503 | 504 => Err(answer.retry()),
         401 | 403 | 404 | 405 | 415 => super::http_status::judge(answer, count),
-        500..=599 => Err(SendError::alarm(format!("the receiver fails: {}", answer.shown()))),
+        500..=599 => Err(SendError::alarm(format!(
+            "the receiver fails: {}",
+            answer.shown()
+        ))),
         _ => Err(SendError::Halve { why: answer.shown() }),
     }
 }
@@ -276,17 +284,41 @@ mod tests {
 
     #[test]
     fn answers() {
-        let of = |status, body: Vec<u8>| judge(&Answer { status, retry_after: None, body }, 2);
+        let of = |status, body: Vec<u8>| {
+            judge(
+                &Answer {
+                    status,
+                    retry_after: None,
+                    body,
+                },
+                2,
+            )
+        };
         assert_eq!(of(200, vec![]), Ok(all_done(2)));
         assert_eq!(of(201, vec![]), Ok(all_done(2)));
         let partial = |rejected| {
-            Reply { partial: Some(Partial { rejected, message: "no".into() }) }.encode_to_vec()
+            Reply {
+                partial: Some(Partial {
+                    rejected,
+                    message: "no".into(),
+                }),
+            }
+            .encode_to_vec()
         };
         assert_eq!(of(200, partial(0)), Ok(all_done(2)), "a warning only");
-        assert!(matches!(of(200, partial(1)).unwrap()[..], [Verdict::Dead(_), Verdict::Dead(_)]));
-        assert!(matches!(of(200, b"<html>".to_vec()), Err(SendError::Retry { .. })));
+        assert!(matches!(
+            of(200, partial(1)).unwrap()[..],
+            [Verdict::Dead(_), Verdict::Dead(_)]
+        ));
+        assert!(matches!(
+            of(200, b"<html>".to_vec()),
+            Err(SendError::Retry { .. })
+        ));
         assert!(matches!(of(503, vec![]), Err(SendError::Retry { .. })));
-        assert!(matches!(of(500, vec![]), Err(SendError::Alarm { .. })), "500 is not to be retried as it is");
+        assert!(
+            matches!(of(500, vec![]), Err(SendError::Alarm { .. })),
+            "500 is not to be retried as it is"
+        );
         assert!(matches!(of(400, vec![]), Err(SendError::Halve { .. })));
     }
 }

@@ -37,7 +37,9 @@ pub fn message(item: &Item, shape: Shape, options: &Options) -> String {
         Decision::Escalated => 5,
         Decision::Allowed | Decision::None => 6,
     };
-    let priority = u16::from(options.facility).saturating_mul(8).saturating_add(severity);
+    let priority = u16::from(options.facility)
+        .saturating_mul(8)
+        .saturating_add(severity);
     let bom = if options.bom { "\u{feff}" } else { "" };
     format!(
         "<{priority}>1 {} {} reeve - {} [audit@{} id=\"{}\" seq=\"{}\" hash=\"{}\"][meta sequenceId=\"{}\"] {bom}{}",
@@ -102,7 +104,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn options() -> Options {
-        Options { pen: 32473, facility: 13, bom: false, framing: Framing::OctetCounting, host: "node 1".into() }
+        Options {
+            pen: 32473,
+            facility: 13,
+            bom: false,
+            framing: Framing::OctetCounting,
+            host: "node 1".into(),
+        }
     }
 
     #[test]
@@ -125,14 +133,20 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_warning_and_the_mark_is_switchable() {
-        let with = Options { bom: true, ..options() };
+        let with = Options {
+            bom: true,
+            ..options()
+        };
         let message = message(&examples::event(), Shape::Cef, &with);
         assert!(message.starts_with("<108>1 ") && message.contains("] \u{feff}CEF:0|"));
     }
 
     #[test]
     fn the_sequence_wraps() {
-        assert_eq!((sequence_id(0), sequence_id(0x7fff_fffe), sequence_id(0x7fff_ffff)), (1, 0x7fff_ffff, 1));
+        assert_eq!(
+            (sequence_id(0), sequence_id(0x7fff_fffe), sequence_id(0x7fff_ffff)),
+            (1, 0x7fff_ffff, 1)
+        );
     }
 
     proptest! {
