@@ -6,7 +6,7 @@
 pub enum Exit {
     /// Done.
     Ok = 0,
-    /// `policy test`, `lint`, `diff` and `replay`: something failed, was found, or differs.
+    /// Something failed, was found, or differs (`policy`, `doctor`); what an operator asked for was not done (`sinks`, `dlq`).
     Found = 1,
     /// `audit verify`: the ledger was tampered with. Also: wrong usage of the operator's commands.
     Tampered = 2,

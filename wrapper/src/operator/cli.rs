@@ -34,6 +34,23 @@ pub enum Command {
     },
     /// Say what this user could still do past the gate, and how to close it: exit 1 when there is something
     Doctor(Doctor),
+    /// Show where the record is forwarded to, and how far each sink has come
+    Sinks {
+        #[command(flatten)]
+        at: SinkDirectory,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        command: Option<SinksCommand>,
+    },
+    /// Look at what receivers would not take, send it again, or give it up
+    Dlq {
+        #[command(flatten)]
+        at: SinkDirectory,
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
     /// Print a shell's completion script
     Completions {
         /// Which shell
@@ -161,6 +178,59 @@ pub enum AuditCommand {
     Prove(Prove),
     /// Check such a proof: exit 0 when it holds, 2 when it does not
     CheckProof(CheckProof),
+}
+
+/// Whose sinks.
+#[derive(Debug, Args)]
+pub struct SinkDirectory {
+    /// The sidecar's ledger directory
+    #[arg(
+        long,
+        env = "REEVED_DIR",
+        global = true,
+        default_value = "/var/lib/reeve",
+        value_name = "DIR"
+    )]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SinksCommand {
+    /// Send a marked event through one sink, and say what came back
+    Test {
+        /// The sink's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// List a sink's dead letters
+    List {
+        /// The sink's name
+        sink: String,
+        /// Print JSON, with the original bytes
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send dead letters again; those that are taken leave the list
+    Replay {
+        /// The sink's name
+        sink: String,
+        /// Sequence numbers [default: all]
+        seqs: Vec<u64>,
+    },
+    /// Give dead letters up; the ledger keeps the records
+    Drop {
+        /// The sink's name
+        sink: String,
+        /// Sequence numbers
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        seqs: Vec<u64>,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod query;
 mod run;
 mod session;
 mod sidecar_process;
+mod sinks;
 
 use crate::exit::Exit;
 use clap::{CommandFactory, Parser};
@@ -65,6 +66,8 @@ pub fn run(args: Vec<OsString>) -> i32 {
             AuditCommand::Prove(options) => proof::prove(&options),
             AuditCommand::CheckProof(options) => proof::check(&options),
         },
+        Command::Sinks { at, json, command } => sinks::sinks(command.as_ref(), &at, json),
+        Command::Dlq { at, command } => sinks::dlq(&command, &at),
         Command::Completions { shell } => completions(shell),
         Command::Man { directory } => man(&directory),
     };

@@ -1,0 +1,481 @@
+//! Sinks against receivers that die, hang, answer slowly, answer garbage and refuse parts: afterwards each has every record
+//! of the ledger. `REEVE_SINK_EVENTS` raises the number.
+
+use acceptance::http::{self, Body, Request, Response};
+use acceptance::sinks::forward::{Mood, Server};
+use acceptance::sinks::{Received, Sidecar, events};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// So many messages are treated badly, each in its turn.
+const BAD: u64 = 18;
+
+fn moods() -> acceptance::sinks::forward::Moods {
+    Arc::new(|number| match (number < BAD, number % 6) {
+        (true, 0) => Mood::Forgetful,
+        (true, 1) => Mood::Abrupt,
+        (true, 2) => Mood::Garbled,
+        (true, 3) => Mood::Slow(Duration::from_millis(200)),
+        (true, 4) if number < 6 => Mood::Silent(Duration::from_millis(1500)),
+        _ => Mood::Good,
+    })
+}
+
+#[test]
+fn forward_loses_nothing_and_repeats_only_what_was_not_acknowledged() {
+    let server = Server::new(None, moods());
+    let mut sidecar = Sidecar::new(
+        events(),
+        &format!(
+            "  f:\n    to: forward+tcp://127.0.0.1:{}\n    batch: 100\n    timeout_seconds: 1\n",
+            server.port
+        ),
+    );
+    sidecar.start();
+    sidecar.wait_for("f");
+    sidecar.assert_received(&server.received);
+    let repeats = server.received.repeats();
+    assert!(repeats > 0 && repeats <= BAD * 100, "{repeats}");
+    assert!(sidecar.metric("reeve_sink_failures_total{sink=\"f\"}") >= 5.0);
+    println!(
+        "forward: {} records, {repeats} repeated",
+        server.received.records().len()
+    );
+}
+
+#[test]
+fn forward_survives_the_death_of_the_sidecar_itself() {
+    let slow = Arc::new(|_| Mood::Slow(Duration::from_millis(5)));
+    let server = Server::new(None, slow);
+    let mut sidecar = Sidecar::new(
+        events(),
+        &format!(
+            "  f:\n    to: forward+tcp://127.0.0.1:{}\n    batch: 50\n",
+            server.port
+        ),
+    );
+    for _ in 0..4 {
+        sidecar.start();
+        std::thread::sleep(Duration::from_millis(250));
+        sidecar.kill();
+    }
+    sidecar.start();
+    sidecar.wait_for("f");
+    sidecar.assert_received(&server.received);
+}
+
+#[test]
+fn a_shared_key_opens_and_a_wrong_one_is_named() {
+    let server = Server::new(Some("sesame"), Arc::new(|_| Mood::Good));
+    let mut sidecar = Sidecar::new(50, "  x:\n    to: stdout:\n");
+    for (file, text) in [("good", "sesame\n"), ("bad", "wrong\n"), ("pass", "pass\n")] {
+        std::fs::write(sidecar.at(file), text).expect("a file can be written");
+    }
+    let sink = |name: &str, key: &str| {
+        format!(
+            "  {name}:\n    to: forward+tcp://127.0.0.1:{}\n    shared_key: {{file: {}}}\n    user: agent\n    password: {{file: {}}}\n",
+            server.port,
+            sidecar.at(key).display(),
+            sidecar.at("pass").display()
+        )
+    };
+    sidecar.configure(&(sink("good", "good") + &sink("bad", "bad")));
+    sidecar.start();
+    sidecar.wait_for("good");
+    sidecar.assert_received(&server.received);
+    let (code, said) = sidecar.reeve(&["sinks"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("check `shared_key`"), "{said}");
+    assert!(!said.contains("sesame") && !said.contains("wrong\n") && !sidecar.metrics().contains("sesame"));
+    sidecar.stop();
+    let output = acceptance::session::finish(sidecar.command().arg("--check"), &[]);
+    assert_eq!(output.code(), 69, "{}", output.err());
+    assert!(
+        output.err().contains("sink `bad`") && !output.err().contains("sink `good`"),
+        "{}",
+        output.err()
+    );
+}
+
+/// An HTTP receiver that treats requests badly in turn, then takes them by `take`.
+fn receiver(
+    take: impl Fn(&Request, &Received) -> Response + Send + Sync + 'static,
+) -> (http::Server, Received, Arc<AtomicU64>) {
+    let received = Received::default();
+    let count = Arc::new(AtomicU64::new(0));
+    let (kept, counted) = (received.clone(), Arc::clone(&count));
+    let server = http::Server::tcp(move |request| {
+        if request.method != "POST" {
+            return Response::json(&json!({"text": "HEC is healthy", "code": 17}));
+        }
+        let number = counted.fetch_add(1, Ordering::Relaxed);
+        match (number < 10, number % 5) {
+            (true, 0) => Response::error(503, &json!({"text": "Server is busy", "code": 9})),
+            (true, 1) => Response::error(429, &json!({})),
+            (true, 2) => {
+                take(request, &kept); // it has them, and says something else
+                text(200, "<html>maintenance</html>")
+            }
+            (true, 3) if number < 5 => {
+                std::thread::sleep(Duration::from_millis(1500));
+                text(502, "late")
+            }
+            _ => take(request, &kept),
+        }
+    });
+    (server, received, count)
+}
+
+fn text(status: u16, body: &str) -> Response {
+    Response {
+        status,
+        content_type: "text/html",
+        body: Body::Bytes(body.as_bytes().to_vec()),
+    }
+}
+
+fn run(sink: &str, name: &str, received: &Received) -> Sidecar {
+    let mut sidecar = Sidecar::new(events(), "  x:\n    to: stdout:\n");
+    std::fs::write(sidecar.at("token"), "t0ken").expect("a file can be written");
+    let token = sidecar.at("token").display().to_string();
+    let sink = sink.replace("TOKEN", &token);
+    sidecar.configure(&format!(
+        "  {name}:\n{sink}    batch: 100\n    timeout_seconds: 1\n"
+    ));
+    sidecar.start();
+    sidecar.wait_for(name);
+    let repeats = received.repeats();
+    println!("{name}: {} records, {repeats} repeated", received.records().len());
+    sidecar
+}
+
+fn objects(body: &[u8]) -> Vec<Value> {
+    serde_json::Deserializer::from_slice(body)
+        .into_iter::<Value>()
+        .map(|value| value.expect("the body is JSON"))
+        .collect()
+}
+
+#[test]
+fn hec_with_acknowledgement_and_a_bad_event() {
+    let ids = Arc::new(AtomicU64::new(0));
+    let (server, received, _) = receiver(move |request, received| {
+        assert_eq!(request.header("authorization"), "Splunk t0ken");
+        assert!(!request.header("x-splunk-request-channel").is_empty());
+        if request.path().ends_with("/ack") {
+            let asked: Value = serde_json::from_slice(&request.body).expect("JSON");
+            let id = asked["acks"][0].to_string();
+            // Every seventh acknowledgement is `false` at first.
+            let late = ids.fetch_add(1, Ordering::Relaxed) % 7 == 3;
+            return Response::json(&json!({"acks": {id: !late}}));
+        }
+        let events = objects(&request.body);
+        // Record 42 is one that this collector will never take.
+        if let Some(bad) = events.iter().position(|event| event["event"]["seq"] == 42) {
+            return Response::error(
+                400,
+                &json!({"text": "Error in handling indexed fields", "code": 15,
+                "invalid-event-number": bad}),
+            );
+        }
+        for event in &events {
+            received.add_json(&event["event"]);
+        }
+        Response::json(&json!({"text": "Success", "code": 0, "ackId": 7}))
+    });
+    let sidecar = run(
+        &format!(
+            "    to: splunk-hec+http://127.0.0.1:{}\n    token: {{file: TOKEN}}\n    acks: true\n",
+            server.port
+        ),
+        "hec",
+        &received,
+    );
+    let mut expected = sidecar.records();
+    expected.remove(&42);
+    assert_eq!(received.records(), expected);
+    let (_, listed) = sidecar.reeve(&["dlq", "list", "hec"]);
+    assert!(
+        listed.contains("42") && listed.contains("Error in handling indexed fields"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn bulk_with_a_fate_for_each_item() {
+    let refused = Arc::new(AtomicU64::new(0));
+    let (server, received, _) = receiver(move |request, received| {
+        let lines = objects(&request.body);
+        let items: Vec<Value> = lines
+            .chunks(2)
+            .map(|pair| {
+                let (action, document) = (&pair[0]["create"], &pair[1]);
+                assert!(action["_id"].as_str().is_some_and(|id| !id.is_empty()) && action["_index"] == "reeve-audit");
+                let seq = document["seq"].as_u64().expect("seq");
+                if seq % 500 == 17 {
+                    return json!({"create": {"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "no"}}});
+                }
+                if seq % 90 == 5 && refused.fetch_add(1, Ordering::Relaxed) < 40 {
+                    return json!({"create": {"status": 429, "error": {"type": "es_rejected_execution_exception"}}});
+                }
+                if received.records().contains_key(&seq) && seq.is_multiple_of(2) {
+                    return json!({"create": {"status": 409, "error": {"type": "version_conflict_engine_exception"}}});
+                }
+                received.add_json(document);
+                json!({"create": {"status": 201}})
+            })
+            .collect();
+        Response::json(&json!({"errors": true, "items": items}))
+    });
+    let sidecar = run(
+        &format!("    to: elasticsearch+http://127.0.0.1:{}\n", server.port),
+        "es",
+        &received,
+    );
+    let mut expected = sidecar.records();
+    let before = expected.len();
+    expected.retain(|seq, _| seq % 500 != 17);
+    assert_eq!(received.records(), expected);
+    let dead = (before - expected.len()) as f64;
+    assert_eq!(sidecar.metric("reeve_sink_dead_letters{sink=\"es\"}"), dead);
+}
+
+#[test]
+fn loki_isolates_the_line_that_it_refuses() {
+    let (server, received, _) = receiver(|request, received| {
+        let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        let lines: Vec<Value> = body["streams"]
+            .as_array()
+            .expect("streams")
+            .iter()
+            .flat_map(|stream| stream["values"].as_array().expect("values"))
+            .map(|value| serde_json::from_str(value[1].as_str().expect("a line")).expect("JSON"))
+            .collect();
+        if lines.iter().any(|line| line["seq"] == 99) {
+            return text(400, "entry too far behind");
+        }
+        lines.iter().for_each(|line| received.add_json(line));
+        text(204, "")
+    });
+    let sidecar = run(
+        &format!("    to: loki+http://127.0.0.1:{}\n", server.port),
+        "loki",
+        &received,
+    );
+    let mut expected = sidecar.records();
+    expected.remove(&99);
+    assert_eq!(received.records(), expected);
+    assert_eq!(sidecar.metric("reeve_sink_dead_letters{sink=\"loki\"}"), 1.0);
+}
+
+/// The few messages of OTLP that the test reads.
+mod otlp {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Request {
+        #[prost(message, repeated, tag = "1")]
+        pub resources: Vec<Resource>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Resource {
+        #[prost(message, repeated, tag = "2")]
+        pub scopes: Vec<Scope>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Scope {
+        #[prost(message, repeated, tag = "2")]
+        pub records: Vec<Record>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Record {
+        #[prost(message, optional, tag = "5")]
+        pub body: Option<Text>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Text {
+        #[prost(string, tag = "1")]
+        pub text: String,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Reply {
+        #[prost(message, optional, tag = "1")]
+        pub partial: Option<Partial>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Partial {
+        #[prost(int64, tag = "1")]
+        pub rejected: i64,
+        #[prost(string, tag = "2")]
+        pub message: String,
+    }
+}
+
+#[test]
+fn otlp_partial_success_goes_to_the_dead_letters_and_comes_back_by_replay() {
+    use prost::Message;
+    let is_strict = Arc::new(AtomicU64::new(1));
+    let strict = Arc::clone(&is_strict);
+    let (server, received, _) = receiver(move |request, received| {
+        let decoded = otlp::Request::decode(request.body.as_slice()).expect("protobuf");
+        let bodies: Vec<Value> = decoded
+            .resources
+            .iter()
+            .flat_map(|resource| &resource.scopes)
+            .flat_map(|scope| &scope.records)
+            .map(|record| serde_json::from_str(&record.body.as_ref().expect("a body").text).expect("JSON"))
+            .collect();
+        let partial = bodies.iter().any(|body| body["seq"] == 1234) && strict.load(Ordering::Relaxed) == 1;
+        for body in &bodies {
+            if !(partial && body["seq"] == 1234) && body["kind"] != "test" {
+                received.add_json(body);
+            }
+        }
+        let reply = otlp::Reply {
+            partial: partial.then(|| otlp::Partial {
+                rejected: 1,
+                message: "too old".into(),
+            }),
+        };
+        Response {
+            status: 200,
+            content_type: "application/x-protobuf",
+            body: Body::Bytes(reply.encode_to_vec()),
+        }
+    });
+    let sidecar = run(
+        &format!("    to: otlp+http://127.0.0.1:{}\n", server.port),
+        "otlp",
+        &received,
+    );
+    assert!(!received.records().contains_key(&1234));
+    let held = sidecar.metric("reeve_sink_dead_letters{sink=\"otlp\"}");
+    assert!((1.0..=100.0).contains(&held), "{held}");
+    is_strict.store(0, Ordering::Relaxed);
+    let (code, said) = sidecar.reeve(&["dlq", "replay", "otlp"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(sidecar.metric("reeve_sink_dead_letters{sink=\"otlp\"}"), 0.0);
+    sidecar.wait_for("otlp"); // the replay itself is recorded, and sent
+    sidecar.assert_received(&received);
+}
+
+#[test]
+fn generic_http_gets_lines() {
+    let (server, received, _) = receiver(|request, received| {
+        assert!(!request.header("idempotency-key").is_empty());
+        assert_eq!(request.target, "/in?x=1");
+        objects(&request.body)
+            .iter()
+            .for_each(|line| received.add_json(line));
+        text(200, "")
+    });
+    // "<html>" with status 200 is a success here: there is no protocol that says otherwise.
+    let sidecar = run(
+        &format!("    to: http://127.0.0.1:{}/in?x=1\n", server.port),
+        "http",
+        &received,
+    );
+    sidecar.assert_received(&received);
+}
+
+#[test]
+fn files_have_each_record_exactly_once_whenever_the_sidecar_dies() {
+    let mut sidecar = Sidecar::new(events(), "  x:\n    to: stdout:\n");
+    let path = sidecar.at("out.ndjson");
+    sidecar.configure(&format!(
+        "  file:\n    to: file://{}\n    batch: 20\n    rotate_bytes: 500000\n    keep: 100000\n",
+        path.display()
+    ));
+    for round in 0..6 {
+        sidecar.start();
+        std::thread::sleep(Duration::from_millis(60 + 40 * round));
+        sidecar.kill();
+    }
+    sidecar.start();
+    sidecar.wait_for("file");
+    let received = Received::default();
+    let mut files = 0;
+    for entry in std::fs::read_dir(path.parent().expect("a parent")).expect("a directory can be read") {
+        let path = entry.expect("an entry").path();
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("out.ndjson"))
+        {
+            files += 1;
+            let text = std::fs::read_to_string(path).expect("a file can be read");
+            text.lines()
+                .for_each(|line| received.add_json(&serde_json::from_str(line).expect("JSON")));
+        }
+    }
+    sidecar.assert_received(&received);
+    assert_eq!(received.repeats(), 0);
+    assert!(files > 2, "{files}");
+}
+
+#[test]
+fn filters_and_samples_keep_out_what_they_say_and_nothing_else() {
+    let server = Server::new(None, Arc::new(|_| Mood::Good));
+    let sampled = Server::new(None, Arc::new(|_| Mood::Good));
+    let mut sidecar = Sidecar::new(
+        900,
+        &format!(
+            "  only:\n    to: forward+tcp://127.0.0.1:{}\n    only: {{kind: [event], decision: [BLOCKED], tool: [kubectl]}}\n  \
+             some:\n    to: forward+tcp://127.0.0.1:{}\n    sample_allowed_reads: 0.1\n",
+            server.port, sampled.port
+        ),
+    );
+    sidecar.start();
+    sidecar.wait_for("only");
+    sidecar.wait_for("some");
+    let got = server.received.records();
+    assert_eq!(got.len(), 300);
+    assert!(got.keys().all(|seq| seq % 3 == 1), "BLOCKED ones");
+    let got = sampled.received.records();
+    let all = sidecar.records();
+    assert!(
+        all.keys()
+            .filter(|seq| **seq == 0 || *seq % 3 != 0)
+            .all(|seq| got.contains_key(seq))
+    );
+    let reads = got
+        .keys()
+        .filter(|seq| **seq > 0 && *seq % 3 == 0 && **seq <= 900)
+        .count();
+    assert!((10..60).contains(&reads), "{reads} of 300");
+}
+
+#[test]
+fn operators_see_test_and_drop_and_it_is_recorded() {
+    let server = Server::new(None, Arc::new(|_| Mood::Good));
+    let mut sidecar = Sidecar::new(
+        20,
+        &format!(
+            "  good:\n    to: forward+tcp://127.0.0.1:{}\n  wrong:\n    to: gopher://x\n  gone:\n    to: nats://127.0.0.1:1\n",
+            server.port
+        ),
+    );
+    sidecar.start();
+    sidecar.wait_for("good");
+    let (code, said) = sidecar.reeve(&["sinks"]);
+    assert_eq!(code, 0, "{said}");
+    for part in [
+        "good",
+        "closed",
+        "wrong",
+        "the scheme `gopher` is not known",
+        "gone",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let (code, said) = sidecar.reeve(&["sinks", "test", "good"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("acknowledged by the forward server"), "{said}");
+    let (code, said) = sidecar.reeve(&["sinks", "test", "gone"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("connecting to 127.0.0.1:1"), "{said}");
+    let (code, said) = sidecar.reeve(&["sinks", "test", "nobody"]);
+    assert!(code != 0 && said.contains("there is no sink `nobody`"), "{said}");
+    sidecar.wait_for("good");
+    let ledger = std::fs::read_to_string(sidecar.ledger().join("ledger-000001.ndjson")).expect("a ledger");
+    assert_eq!(ledger.matches("\"command\":\"reeve sinks test").count(), 2);
+}
