@@ -167,11 +167,6 @@ impl SegmentFile {
         })
     }
 
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Whether the name still leads to the file we write, it has no other name, and its length is `expected`: a deleted or
     /// replaced ledger would swallow records, and one that others write is not ours alone.
     pub fn check_identity(&self, expected: u64) -> Result<(), String> {

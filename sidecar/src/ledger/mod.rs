@@ -22,7 +22,7 @@ mod store;
 mod writer;
 
 pub use disk::Limits;
-pub use writer::{Command, Content, Submission, Submit, Writer};
+pub use writer::{Command, Content, OPERATOR, Submission, Submit, Writer};
 
 use self::file::{Directory, SegmentFile};
 use crate::events_file::EventsFile;

@@ -1,15 +1,14 @@
 //! Reads the ledger's records in order, across segments, for those who pass them on.
 //!
 //! A sink keeps the number of the last record that it has delivered in `DIR/cursors/NAME`, as decimal digits; a segment is
-//! not removed while a cursor points before its end ([`lowest_cursor`]).
+//! not removed while a cursor points before its end ([`first_needed`]).
 
 use super::io_failure;
 use super::recovery::{MAX_LINE, segments};
 use crate::exit::{Exit, Failure};
 use audit_event::chain::{Fields, Hash, Kind};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// A record as it stands in the ledger.
@@ -35,8 +34,6 @@ pub struct Reader {
     directory: PathBuf,
     /// The number of the next record that is wanted.
     next: u64,
-    /// No record beyond this number is given; `None` for no limit.
-    limit: Option<u64>,
     at: Option<At>,
 }
 
@@ -58,15 +55,8 @@ impl Reader {
         Ok(Reader {
             directory: directory.to_owned(),
             next: after_seq.map_or(0, |seq| seq.saturating_add(1)),
-            limit: None,
             at: None,
         })
-    }
-
-    /// Gives nothing beyond `seq`: a line may stand in the file before it is durable, and what is not durable must not be
-    /// told to others. The writer's status says what is.
-    pub fn not_beyond(&mut self, seq: u64) {
-        self.limit = Some(seq);
     }
 
     /// The next records: at most so many, and about so many bytes of data, but one at least when there is one. Empty when
@@ -79,9 +69,6 @@ impl Reader {
         let mut bytes = 0_usize;
         let mut line = Vec::new();
         while records.len() < most_records && (bytes < most_bytes || records.is_empty()) {
-            if self.limit.is_some_and(|limit| self.next > limit) {
-                break;
-            }
             let next = self.next;
             let Some(at) = self.at()? else { break };
             let begin = at.offset;
@@ -180,58 +167,36 @@ pub fn first_seq(path: &Path) -> Result<Option<u64>, Failure> {
     Ok(fields)
 }
 
-/// How far the slowest sink is: the lowest number in `DIR/cursors`. `None` when there is no sink.
+/// The first record that some sink still needs, by the cursors in `DIR/cursors`; `None` when there is no sink. A sink that has
+/// delivered nothing yet has an empty cursor, and needs everything.
 ///
 /// # Errors
 /// When a cursor cannot be read or is not a number: nothing may be removed then.
-pub fn lowest_cursor(directory: &Path) -> Result<Option<u64>, Failure> {
+pub fn first_needed(directory: &Path) -> Result<Option<u64>, Failure> {
     let cursors = directory.join("cursors");
     let entries = match std::fs::read_dir(&cursors) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_failure(&cursors, &error)),
     };
-    let mut lowest: Option<u64> = None;
+    let mut first: Option<u64> = None;
     for entry in entries {
         let path = entry.map_err(|error| io_failure(&cursors, &error))?.path();
         if path.extension().is_some_and(|extension| extension == "new") {
             continue; // one that is being written; the old one still stands
         }
         let text = std::fs::read_to_string(&path).map_err(|error| io_failure(&path, &error))?;
-        let seq: u64 = text.trim().parse().map_err(|_| {
-            let message = format!(
-                "{}: not a number; the sink that owns it writes it anew",
-                path.display()
-            );
-            Failure::new(Exit::Damaged, message)
-        })?;
-        lowest = Some(lowest.map_or(seq, |lowest| lowest.min(seq)));
+        let needed = match text.trim() {
+            "" => 0,
+            number => number
+                .parse::<u64>()
+                .map_err(|_| {
+                    let why = "does not hold a sequence number; write the last delivered one there";
+                    Failure::new(Exit::Damaged, format!("{} {why}", path.display()))
+                })?
+                .saturating_add(1),
+        };
+        first = Some(first.map_or(needed, |first| first.min(needed)));
     }
-    Ok(lowest)
-}
-
-/// Keeps a sink's cursor: `seq` is the last record that it has delivered.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn keep_cursor(directory: &Path, name: &str, seq: u64) -> Result<(), Failure> {
-    let cursors = directory.join("cursors");
-    let path = cursors.join(name);
-    let fresh = cursors.join(format!("{name}.new"));
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(&cursors)
-        .and_then(|()| {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o640)
-                .open(&fresh)?;
-            file.write_all(seq.to_string().as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| std::fs::rename(&fresh, &path))
-        .map_err(|error| io_failure(&path, &error))
+    Ok(first)
 }

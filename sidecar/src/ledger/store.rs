@@ -95,8 +95,6 @@ pub struct Store<V: Volume> {
     started: Instant,
     segment_began: Instant,
     last_signed: (u64, Instant),
-    /// The last checkpoint; taken by whoever passes it on.
-    checkpoint: Option<String>,
     broken: Option<String>,
 }
 
@@ -125,7 +123,6 @@ impl<V: Volume> Store<V> {
             started: Instant::now(),
             segment_began: Instant::now(),
             last_signed: (0, Instant::now()),
-            checkpoint: None,
             broken: None,
         }
     }
@@ -267,12 +264,11 @@ impl<V: Volume> Store<V> {
                 )));
             }
         }
-        if let Some(note) = lines.note {
-            if let Err(error) = self.volume.show_checkpoint(&note) {
-                // The same checkpoint is in the ledger; the file beside it is a convenience.
-                tracing::warn!(%error, "the file `checkpoint` cannot be written");
-            }
-            self.checkpoint = Some(note);
+        if let Some(note) = lines.note
+            && let Err(error) = self.volume.show_checkpoint(&note)
+        {
+            // The same checkpoint is in the ledger; the file beside it is a convenience.
+            tracing::warn!(%error, "the file `checkpoint` cannot be written");
         }
         Ok(lines.written)
     }
@@ -407,11 +403,6 @@ impl<V: Volume> Store<V> {
     /// How long this process has been writing the live segment.
     pub fn segment_age(&self) -> Duration {
         self.segment_began.elapsed()
-    }
-
-    /// The newest checkpoint, once.
-    pub fn take_checkpoint(&mut self) -> Option<String> {
-        self.checkpoint.take()
     }
 
     /// The file, for checks.

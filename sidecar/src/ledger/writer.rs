@@ -32,6 +32,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// So many reasons are kept in one GAP.
 const MAX_FAULTS: usize = 100;
 
+/// The name under which operators' acts are recorded. No gate has it: it is this project's own program.
+pub const OPERATOR: &str = "reeve";
+
 /// Where requests go.
 pub type Submit = mpsc::Sender<Command>;
 
@@ -318,6 +321,8 @@ impl Desk {
                 Content::Decision(event) if event.decision == Decision::Allowed && submission.is_spooled => {
                     self.orphans.allowed(&event.event_id, event.pid);
                 }
+                // An operator's own act runs nothing, so it has no outcome.
+                Content::Decision(event) if event.wrapper == OPERATOR => {}
                 Content::Decision(event) if event.decision == Decision::Allowed => {
                     self.orphans.accompanied(&event.event_id, submission.peer.pid);
                 }
@@ -593,11 +598,11 @@ impl Desk {
 
     /// Whether every sink has all that stands before the segment `next`.
     fn is_delivered(&self, next: Option<&(u64, PathBuf)>) -> Result<bool, Failure> {
-        let Some(lowest) = reader::lowest_cursor(&self.directory)? else {
+        let Some(needed) = reader::first_needed(&self.directory)? else {
             return Ok(true);
         };
         let Some((_, path)) = next else { return Ok(false) };
-        Ok(reader::first_seq(path)?.is_some_and(|first| lowest.saturating_add(1) >= first))
+        Ok(reader::first_seq(path)?.is_some_and(|first| needed >= first))
     }
 
     /// Says of commands that nobody will say how they ended.

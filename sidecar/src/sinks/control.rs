@@ -17,7 +17,7 @@ use super::metrics::OneSink;
 use super::record::{Item, Record};
 use super::task::Command;
 use crate::exit::{Exit, Failure};
-use crate::ledger::{Content, Submission, Submit};
+use crate::ledger::{self, Content, OPERATOR, Submission, Submit};
 use crate::stop::Stop;
 use audit_event::chain::Peer;
 use audit_event::event::SCHEMA;
@@ -325,10 +325,14 @@ async fn record(ask: &Ask, peer: Peer, submit: &Submit) -> Result<(), String> {
         pin: operator(peer),
         raw,
         content: Content::Decision(Box::new(event)),
+        is_spooled: false,
         answer: tell,
     };
     let gone = || "the sidecar is stopping; nothing was recorded, so nothing was done".to_owned();
-    submit.send(submission).await.map_err(|_| gone())?;
+    submit
+        .send(ledger::Command::Record(Box::new(submission)))
+        .await
+        .map_err(|_| gone())?;
     match told.await.map_err(|_| gone())? {
         Response::Recorded { .. } => Ok(()),
         Response::Error { message, .. } => {
@@ -358,7 +362,7 @@ fn event(words: &Words<'_>) -> Result<Event, String> {
         .collect();
     Ok(Event {
         ts: format!("{:.6}", jiff::Timestamp::now()),
-        wrapper: "reeve".to_owned(),
+        wrapper: OPERATOR.to_owned(),
         command: format!("reeve {}", argv.join(" ")),
         governance_level: "L4".to_owned(),
         track: String::new(),

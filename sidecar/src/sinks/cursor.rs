@@ -1,5 +1,5 @@
 //! How far a sink has come: `DIR/cursors/NAME` holds the sequence number of the last record that is done, in decimal,
-//! and a line break. No file: nothing is done. Done means acknowledged by the receiver, or in the dead letters, or not
+//! and a line break. An empty file: nothing is done. Done means acknowledged by the receiver, or in the dead letters, or not
 //! meant for this sink. Records beyond the cursor must not be pruned.
 
 use super::disk;
@@ -30,6 +30,7 @@ impl Cursor {
         disk::make_directory(&folder)?;
         let path = folder.join(name);
         let at = match std::fs::read_to_string(&path) {
+            Ok(text) if text.trim_end().is_empty() => None,
             Ok(text) => Some(text.trim_end().parse::<u64>().map_err(|_| {
                 io::Error::other(format!(
                     "{} does not hold a sequence number; write the last delivered one there, or remove it to send \
@@ -37,7 +38,11 @@ impl Cursor {
                     path.display()
                 ))
             })?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // An empty one says that everything is still needed, so that nothing is pruned before it was delivered.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk::replace(&path, b"")?;
+                None
+            }
             Err(error) => return Err(io::Error::other(format!("{}: {error}", path.display()))),
         };
         Ok(Cursor {
