@@ -195,7 +195,7 @@ fn faults_are_said_all_at_once_with_their_places() {
         "governance-L2.yaml:4:13: kubectl: `` is empty",
         "governance-L2.yaml:4:17: kubectl: `get pods -n prod` has a flag",
         "governance-L2.yaml:4:37: kubectl: `get *` has a wildcard",
-        "governance-L2.yaml:5:3: unknown key `kubctl`; did you mean `kubectl`?",
+        "governance-L2.yaml:5:3: `kubctl` is not a governed tool; did you mean `kubectl`?",
     ] {
         assert!(said.contains(expected), "{expected}\nis not in\n{said}");
     }

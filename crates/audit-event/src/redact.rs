@@ -234,6 +234,9 @@ fn secret_at(rest: &str) -> Option<(&str, usize)> {
             }
         }
     }
+    if let Some(found) = password_at(rest) {
+        return Some(found);
+    }
     if let Some(after) = rest.strip_prefix("://") {
         let authority = after
             .find(['/', '?', '#', ' '])
@@ -243,6 +246,38 @@ fn secret_at(rest: &str) -> Option<(&str, usize)> {
         }
     }
     None
+}
+
+/// `PASSWORD 'x'` in SQL, in any of its quotes, and `password=x` in a connection string.
+fn password_at(rest: &str) -> Option<(&str, usize)> {
+    let word = rest
+        .get(..8)
+        .filter(|word| word.eq_ignore_ascii_case("password"))?;
+    let behind = rest.get(word.len()..)?;
+    let value = behind.trim_start();
+    let (is_assigned, value) = match value.strip_prefix('=') {
+        Some(value) => (true, value.trim_start()),
+        None => (false, value),
+    };
+    let quoted = value.strip_prefix(['E', 'e']).unwrap_or(value);
+    let end = if let Some(body) = quoted.strip_prefix('\'') {
+        // A doubled quote goes on; one too many taken is better than one too few.
+        body.rfind('\'').map_or(value.len(), |end| {
+            value
+                .len()
+                .saturating_sub(body.len())
+                .saturating_add(end)
+                .saturating_add(1)
+        })
+    } else if value.starts_with('$') {
+        value.len()
+    } else if is_assigned {
+        value.find([' ', '&', '\t', '\n']).unwrap_or(value.len())
+    } else {
+        return None;
+    };
+    let at = rest.len().saturating_sub(value.len());
+    (end > 0).then_some((rest.get(..at)?, at.saturating_add(end)))
 }
 
 fn is_token_char(c: char) -> bool {
@@ -330,6 +365,42 @@ mod tests {
             "Authorization: Bearer [redacted]"
         );
         assert_eq!(text("https://user:pw@host/x"), "https://[redacted]@host/x");
+    }
+
+    #[test]
+    fn passwords_in_sql_and_connection_strings_go() {
+        for (given, kept) in [
+            (
+                "alter user a password 'x' valid until",
+                "alter user a password [redacted] valid until",
+            ),
+            (
+                "ALTER ROLE a PASSWORD E'it\\'s'",
+                "ALTER ROLE a PASSWORD [redacted]",
+            ),
+            (
+                "create user a password $$x y$$",
+                "create user a password [redacted]",
+            ),
+            (
+                "create user a password 'x''y'",
+                "create user a password [redacted]",
+            ),
+            ("host=a password=x user=b", "host=a password=[redacted] user=b"),
+            (
+                "host=a password = 'x y' user=b",
+                "host=a password = [redacted] user=b",
+            ),
+        ] {
+            assert_eq!(text(given), kept);
+        }
+        for word in [
+            "select password from users",
+            "reset password",
+            "rolpassword = 'x'",
+        ] {
+            assert_eq!(text(word), word);
+        }
     }
 
     #[test]
