@@ -39,7 +39,7 @@ impl EventsFile {
     ///
     /// # Errors
     /// When files cannot be read or written.
-    pub fn catch_up(directory: &Path) -> Result<EventsFile, Failure> {
+    pub fn catch_up(directory: &Path, durable: u64) -> Result<EventsFile, Failure> {
         let path = directory.join("events.ndjson");
         let failed = |error: io::Error| io_failure(&path, &error);
         let mut file = OpenOptions::new()
@@ -56,6 +56,7 @@ impl EventsFile {
             behind: false,
         };
         let mut reader = Reader::open(directory, last)?;
+        reader.not_beyond(durable);
         loop {
             let records = reader.read(usize::MAX, CHUNK)?;
             if records.is_empty() {

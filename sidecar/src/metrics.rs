@@ -39,6 +39,7 @@ pub struct Metrics {
     disk_stage: IntGauge,
     segment: IntGauge,
     incomplete: IntCounter,
+    running: IntGauge,
     append: Histogram,
     batch: Histogram,
 }
@@ -116,6 +117,13 @@ impl Metrics {
                 IntCounter::new(
                     "reeve_outcomes_incomplete_total",
                     "Allowed commands of which nobody said how they ended",
+                ),
+            ),
+            running: register(
+                &registry,
+                IntGauge::new(
+                    "reeve_commands_running",
+                    "Allowed commands of which no outcome is recorded yet",
                 ),
             ),
             append: register(
@@ -293,6 +301,11 @@ impl Metrics {
     /// A segment began.
     pub fn segment(&self, number: u64) {
         self.segment.set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
+
+    /// So many commands have no outcome yet.
+    pub fn running(&self, count: usize) {
+        self.running.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// A command was closed without an outcome of its own.

@@ -70,7 +70,7 @@ impl Ledger {
         let path = recovered.path.clone();
         let file = SegmentFile::open(&path).map_err(|error| io_failure(&path, &error))?;
         sync_directory(directory)?;
-        let events = EventsFile::catch_up(directory)?;
+        let events = EventsFile::catch_up(directory, recovered.cursor.next.saturating_sub(1))?;
         let beginning = Beginning {
             segment: recovered.segment,
             length: recovered.length,

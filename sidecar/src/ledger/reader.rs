@@ -199,4 +199,84 @@ pub fn first_needed(directory: &Path) -> Result<Option<u64>, Failure> {
         first = Some(first.map_or(needed, |first| first.min(needed)));
     }
     Ok(first)
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::file::segment_name;
+    use audit_event::chain::{Draft, write_line};
+
+    /// Three segments of four records each, the last line torn.
+    fn ledger(directory: &Path) {
+        let mut head = Hash::ZERO;
+        for segment in 1..=3_u64 {
+            let mut bytes = Vec::new();
+            for seq in (segment - 1) * 4..segment * 4 {
+                let data = format!("{{\"n\":{seq}}}");
+                let draft = Draft {
+                    writer: "w",
+                    epoch: 1,
+                    seq,
+                    wall: "t",
+                    monotonic_ns: 0,
+                    kind: Kind::Event,
+                    peer: None,
+                    data: &data,
+                };
+                head = write_line(&mut bytes, head, &draft);
+            }
+            if segment == 3 {
+                bytes.extend_from_slice(b"{\"w\":");
+            }
+            std::fs::write(directory.join(segment_name(segment)), bytes).unwrap();
+        }
+    }
+
+    fn numbers(records: &[Record]) -> Vec<u64> {
+        records.iter().map(|record| record.seq).collect()
+    }
+
+    #[test]
+    fn records_come_in_order_across_segments_and_stop_before_a_torn_line() {
+        let directory = tempfile::tempdir().unwrap();
+        ledger(directory.path());
+        let mut reader = Reader::open(directory.path(), None).unwrap();
+        assert_eq!(numbers(&reader.read(5, usize::MAX).unwrap()), [0, 1, 2, 3, 4]);
+        assert_eq!(numbers(&reader.read(1, 0).unwrap()), [5]);
+        assert_eq!(
+            numbers(&reader.read(99, usize::MAX).unwrap()),
+            [6, 7, 8, 9, 10, 11]
+        );
+        assert!(reader.read(99, usize::MAX).unwrap().is_empty());
+    }
+
+    #[test]
+    fn it_begins_after_what_was_delivered() {
+        let directory = tempfile::tempdir().unwrap();
+        ledger(directory.path());
+        let mut reader = Reader::open(directory.path(), Some(5)).unwrap();
+        let records = reader.read(3, usize::MAX).unwrap();
+        assert_eq!(numbers(&records), [6, 7, 8]);
+        assert_eq!((records[0].segment, records[2].segment), (2, 3));
+        assert_eq!(records[2].data, "{\"n\":8}");
+        let segment = std::fs::read(directory.path().join(segment_name(2))).unwrap();
+        let at = usize::try_from(records[0].offset).unwrap();
+        assert!(segment[at..].starts_with(b"{\"w\":\"w\",\"e\":1,\"n\":6,"));
+    }
+
+    #[test]
+    fn the_slowest_sink_counts_and_a_bad_cursor_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(first_needed(directory.path()).unwrap(), None);
+        let cursors = directory.path().join("cursors");
+        std::fs::create_dir(&cursors).unwrap();
+        for (name, text) in [("a", "17\n"), ("b", "9"), ("c.new", "")] {
+            std::fs::write(cursors.join(name), text).unwrap();
+        }
+        assert_eq!(first_needed(directory.path()).unwrap(), Some(10));
+        std::fs::write(cursors.join("new"), "").unwrap();
+        assert_eq!(first_needed(directory.path()).unwrap(), Some(0));
+        std::fs::write(cursors.join("b"), "nine").unwrap();
+        assert!(first_needed(directory.path()).is_err());
+    }
 }

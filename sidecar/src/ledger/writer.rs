@@ -383,6 +383,7 @@ impl Desk {
             return;
         }
         self.measure();
+        self.shared.metrics.running(self.orphans.count());
         self.drain_spools();
         let alone = self.orphans.left_alone();
         self.close(&alone, "its gate was gone when the ledger was opened");
