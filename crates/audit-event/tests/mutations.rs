@@ -1,6 +1,11 @@
 //! Every way of tampering that the ledger's design names, done to a ledger of several segments and epochs, at every place
 //! where it can be done: each is found, and called by its name.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test asserts by panicking; the helpers here are part of the tests"
+)]
+
 use audit_event::chain::{Cursor, Draft, Fields, Hash, Kind, Line, write_line};
 use audit_event::note::{Checkpoint, SecretKey};
 use audit_event::records::{self, Open, Place, Prune, Seal, Signed};
