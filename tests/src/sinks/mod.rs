@@ -329,7 +329,7 @@ pub fn fill(directory: &Path, events: u64) {
 }
 
 /// An event such as the gate sends, with the usual length.
-fn event(seq: u64) -> String {
+pub fn event(seq: u64) -> String {
     let decision = ["ALLOWED", "BLOCKED", "ESCALATED"][usize::try_from(seq % 3).expect("below three")];
     let (effect, verb) = if decision == "ALLOWED" {
         ("read", "get")
