@@ -39,6 +39,11 @@ impl Orphans {
         self.running.contains_key(id)
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.running.len()
+    }
+
     /// Those whose gate is gone.
     pub fn left_alone(&self) -> Vec<EventId> {
         let is_gone = |running: &Running| running.is_alone && !is_alive(running.pid);
@@ -79,6 +84,6 @@ mod tests {
         assert_eq!(orphans.left_alone(), [id(2)]);
         orphans.ended(&id(2));
         assert!(orphans.left_alone().is_empty());
-        assert_eq!(orphans.running.len(), 2);
+        assert_eq!(orphans.count(), 2);
     }
 }

@@ -34,6 +34,8 @@ pub struct Reader {
     directory: PathBuf,
     /// The number of the next record that is wanted.
     next: u64,
+    /// No record beyond this number is given; `None` for no limit.
+    limit: Option<u64>,
     at: Option<At>,
 }
 
@@ -55,8 +57,15 @@ impl Reader {
         Ok(Reader {
             directory: directory.to_owned(),
             next: after_seq.map_or(0, |seq| seq.saturating_add(1)),
+            limit: None,
             at: None,
         })
+    }
+
+    /// Gives nothing beyond `seq`: a line may stand in the file before it is durable, and what is not durable must not be
+    /// told to others.
+    pub fn not_beyond(&mut self, seq: u64) {
+        self.limit = Some(seq);
     }
 
     /// The next records: at most so many, and about so many bytes of data, but one at least when there is one. Empty when
@@ -69,6 +78,9 @@ impl Reader {
         let mut bytes = 0_usize;
         let mut line = Vec::new();
         while records.len() < most_records && (bytes < most_bytes || records.is_empty()) {
+            if self.limit.is_some_and(|limit| self.next > limit) {
+                break;
+            }
             let next = self.next;
             let Some(at) = self.at()? else { break };
             let begin = at.offset;
@@ -199,6 +211,7 @@ pub fn first_needed(directory: &Path) -> Result<Option<u64>, Failure> {
         first = Some(first.map_or(needed, |first| first.min(needed)));
     }
     Ok(first)
+}
 
 #[cfg(test)]
 mod tests {
@@ -251,11 +264,12 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_after_what_was_delivered() {
+    fn it_begins_after_what_was_delivered_and_gives_nothing_beyond_what_is_durable() {
         let directory = tempfile::tempdir().unwrap();
         ledger(directory.path());
         let mut reader = Reader::open(directory.path(), Some(5)).unwrap();
-        let records = reader.read(3, usize::MAX).unwrap();
+        reader.not_beyond(8);
+        let records = reader.read(99, usize::MAX).unwrap();
         assert_eq!(numbers(&records), [6, 7, 8]);
         assert_eq!((records[0].segment, records[2].segment), (2, 3));
         assert_eq!(records[2].data, "{\"n\":8}");
