@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verifies a ledger from the description in docs/LEDGER_FORMAT.md alone; shares no code with the programs.
+"""Verifies a ledger from the description in docs/ledger_format.md alone; shares no code with the programs.
 
 Usage: verify_ledger.py DIRECTORY. Prints one JSON object. Exit 0 sealed, 4 not sealed, 2 tampered, 3 unreadable.
 Needs only the standard library; Ed25519 is RFC 8032's arithmetic, written out."""

@@ -38,6 +38,7 @@ pub struct Metrics {
     available: IntGauge,
     disk_stage: IntGauge,
     segment: IntGauge,
+    checkpoint_age: IntGauge,
     incomplete: IntCounter,
     running: IntGauge,
     append: Histogram,
@@ -106,6 +107,13 @@ impl Metrics {
                 IntGauge::new(
                     "reeve_ledger_disk_stage",
                     "0 free, 1 getting full, 2 nothing new may run, 3 nothing is recorded",
+                ),
+            ),
+            checkpoint_age: register(
+                &registry,
+                IntGauge::new(
+                    "reeve_checkpoint_age_seconds",
+                    "Seconds since the last signed checkpoint of the ledger",
                 ),
             ),
             segment: register(
@@ -301,6 +309,12 @@ impl Metrics {
     /// A segment began.
     pub fn segment(&self, number: u64) {
         self.segment.set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
+
+    /// The last checkpoint is so old.
+    pub fn checkpoint_age(&self, age: Duration) {
+        self.checkpoint_age
+            .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// So many commands have no outcome yet.

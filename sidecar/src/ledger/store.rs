@@ -405,6 +405,11 @@ impl<V: Volume> Store<V> {
         self.segment_began.elapsed()
     }
 
+    /// How long ago the last checkpoint was signed.
+    pub fn checkpoint_age(&self) -> Duration {
+        self.last_signed.1.elapsed()
+    }
+
     /// The file, for checks.
     pub fn file(&self) -> &V::File {
         &self.file

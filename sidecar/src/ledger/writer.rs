@@ -387,6 +387,7 @@ impl Desk {
         self.drain_spools();
         let alone = self.orphans.left_alone();
         self.close(&alone, "its gate was gone when the ledger was opened");
+        self.shared.metrics.checkpoint_age(self.store.checkpoint_age());
         let kept = self.store.sign().and_then(|()| self.rotate_when_due());
         if let Err(error) = kept {
             tracing::error!(%error, "the ledger cannot be signed or continued");
