@@ -39,7 +39,7 @@ pub struct Config {
     #[arg(long, env = "REEVED_RATE", default_value_t = 20_000)]
     pub rate: u32,
     /// Seal a segment of the ledger and begin the next beyond this many bytes
-    #[arg(long, env = "REEVED_SEGMENT_BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(4096..))]
+    #[arg(long, env = "REEVED_SEGMENT_BYTES", default_value_t = 32 << 20, value_parser = clap::value_parser!(u64).range(4096..))]
     pub segment_bytes: u64,
     /// Seal a segment of the ledger and begin the next after this many hours
     #[arg(long, env = "REEVED_SEGMENT_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..))]
