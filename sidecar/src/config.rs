@@ -53,6 +53,9 @@ pub struct Config {
     /// Take in what gates have recorded in this directory while there was no sidecar
     #[arg(long, env = "REEVED_SPOOL", value_name = "DIR")]
     pub spool: Option<PathBuf>,
+    /// Go on although records that were signed are gone from the end; why is recorded in a GAP, once
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub accept_loss: Option<String>,
     /// Write our own diagnostics to rolling files in this directory, not to standard error
     #[arg(long, env = "REEVED_LOG", value_name = "DIR")]
     pub log: Option<PathBuf>,

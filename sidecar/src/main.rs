@@ -61,7 +61,7 @@ async fn serve(
     pins: audit_event::Pins,
     configured: sinks::Configured,
 ) -> Result<(), Failure> {
-    let ledger = Ledger::open(&config.dir, &config.account(&pins))?;
+    let ledger = Ledger::open(&config.dir, &config.account(&pins), config.accept_loss.as_deref())?;
     let shared = Arc::new(Shared::new(pins, ledger.path().to_owned(), config.rate));
     let (submit, writer) = ledger.spawn(Arc::clone(&shared), config.limits(), config.spool.clone())?;
     let socket = ingest::bind(&config.socket, config.socket_mode)?;

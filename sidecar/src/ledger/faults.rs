@@ -342,7 +342,7 @@ proptest! {
         let acknowledged = run(&disk, &plan);
         let directory = tempfile::tempdir().unwrap();
         crash_into(&disk.borrow(), directory.path(), kept);
-        let ledger = Ledger::open(directory.path(), &serde_json::json!({}));
+        let ledger = Ledger::open(directory.path(), &serde_json::json!({}), None);
         prop_assert!(ledger.is_ok(), "{:?}", ledger.err());
         let found = stored(directory.path());
         let mut rest = found.iter();

@@ -29,6 +29,7 @@ use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
 use crate::window::Window;
+use audit_event::chain::Kind;
 use audit_event::note::{Checkpoint, SecretKey};
 use nix::fcntl::{Flock, FlockArg};
 use orphans::Orphans;
@@ -55,17 +56,27 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens or creates the ledger in `directory`, checks its newest part, cuts a torn last line, and writes OPEN.
+    /// Opens or creates the ledger in `directory`, checks its newest part, cuts a torn last line, and writes OPEN. An
+    /// operator who knows why signed records are gone from the end gives the reason in `accept_loss`; a GAP says it then.
     ///
     /// # Errors
     /// When another sidecar has it, when it is damaged, or when the disk does not let us.
-    pub fn open(directory: &Path, account: &serde_json::Value) -> Result<Ledger, Failure> {
+    pub fn open(
+        directory: &Path,
+        account: &serde_json::Value,
+        accept_loss: Option<&str>,
+    ) -> Result<Ledger, Failure> {
         prepare(directory)?;
         let lock = lock(directory)?;
         let writer = writer_id(directory)?;
         let recovered = recovery::recover(directory)?;
         let volume = Directory(directory.to_owned());
-        check_against_checkpoint(&volume, &recovered)?;
+        let lost = lost_since_checkpoint(&volume, &recovered)?;
+        let gap = match (lost, accept_loss) {
+            (None, _) => None,
+            (Some(lost), Some(reason)) => Some(lost.gap(reason)),
+            (Some(lost), None) => return Err(lost.refusal(directory)),
+        };
         let key = signing_key(&volume, &recovered)?;
         let path = recovered.path.clone();
         let file = SegmentFile::open(&path).map_err(|error| io_failure(&path, &error))?;
@@ -79,18 +90,22 @@ impl Ledger {
             key,
             writer,
         };
+        let unwritable = |error: store::CommitError| {
+            let message = format!(
+                "{}: cannot be written: {error}; nothing can be recorded there",
+                path.display()
+            );
+            Failure::new(Exit::Io, message)
+        };
         let mut store = Store::new(volume, file, beginning);
         store
             .open_epoch(recovered.torn.as_ref(), account)
-            .map_err(|error| {
-                Failure::new(
-                    Exit::Io,
-                    format!(
-                        "{}: cannot be written: {error}; nothing can be recorded there",
-                        path.display()
-                    ),
-                )
-            })?;
+            .map_err(unwritable)?;
+        if let Some(gap) = gap {
+            store
+                .commit(&[store::Item::own(Kind::Gap, &gap)])
+                .map_err(unwritable)?;
+        }
         Ok(Ledger {
             directory: directory.to_owned(),
             path,
@@ -122,29 +137,49 @@ impl Ledger {
     }
 }
 
+/// Records that were signed and are not there any more.
+#[derive(Debug)]
+struct Lost {
+    signed: u64,
+    left: u64,
+}
+
+impl Lost {
+    fn refusal(&self, directory: &Path) -> Failure {
+        let message = format!(
+            "{}: {} records were signed, but only {} are left; the end was cut off or an older state was put back: \
+             this ledger is evidence now, move its directory aside and start with an empty one; or, if you know why, \
+             go on with `--accept-loss REASON`, which is recorded",
+            directory.join("checkpoint").display(),
+            self.signed,
+            self.left
+        );
+        Failure::new(Exit::Damaged, message)
+    }
+
+    fn gap(&self, reason: &str) -> serde_json::Value {
+        tracing::error!(signed = self.signed, left = self.left, reason, "signed records are lost");
+        serde_json::json!({ "signed": self.signed, "left": self.left, "accepted_by_operator": reason })
+    }
+}
+
 /// What was once signed must still be there.
-fn check_against_checkpoint(volume: &Directory, recovered: &Recovered) -> Result<(), Failure> {
+fn lost_since_checkpoint(volume: &Directory, recovered: &Recovered) -> Result<Option<Lost>, Failure> {
     let path = volume.0.join("checkpoint");
     let note = volume.checkpoint().map_err(|error| io_failure(&path, &error))?;
     let checkpoint = match note.as_deref().map(Checkpoint::read) {
-        None => return Ok(()),
+        None => return Ok(None),
         Some(Ok(checkpoint)) => checkpoint,
         Some(Err(error)) => {
             tracing::warn!(%error, "the file `checkpoint` is not one; the ledger has its own copy");
-            return Ok(());
+            return Ok(None);
         }
     };
-    if checkpoint.size <= recovered.cursor.next {
-        return Ok(());
-    }
-    let message = format!(
-        "{}: {} records were signed, but only {} are left; the end was cut off or an older state was put back: \
-         this ledger is evidence now, move its directory aside and start with an empty one",
-        path.display(),
-        checkpoint.size,
-        recovered.cursor.next
-    );
-    Err(Failure::new(Exit::Damaged, message))
+    let lost = Lost {
+        signed: checkpoint.size,
+        left: recovered.cursor.next,
+    };
+    Ok((lost.signed > lost.left).then_some(lost))
 }
 
 /// The private key that belongs to the last epoch.
