@@ -220,7 +220,7 @@ fn bulk_with_a_fate_for_each_item() {
                 if seq % 90 == 5 && refused.fetch_add(1, Ordering::Relaxed) < 40 {
                     return json!({"create": {"status": 429, "error": {"type": "es_rejected_execution_exception"}}});
                 }
-                if received.records().contains_key(&seq) && seq.is_multiple_of(2) {
+                if received.has(seq) && seq.is_multiple_of(2) {
                     return json!({"create": {"status": 409, "error": {"type": "version_conflict_engine_exception"}}});
                 }
                 received.add_json(document);

@@ -61,6 +61,12 @@ impl Received {
             .clone()
     }
 
+    /// Whether this one is there.
+    pub fn has(&self, seq: u64) -> bool {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.records.contains_key(&seq)
+    }
+
     /// How many came more than once.
     pub fn repeats(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).repeats
