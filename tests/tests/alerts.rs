@@ -189,7 +189,11 @@ fn refusals_of_the_gate_become_an_alert_that_is_delivered_and_the_dashboard_show
     };
     let deadline = Instant::now() + Duration::from_secs(60);
     while counted().is_none_or(|count| count < 151.0) {
-        assert!(Instant::now() < deadline, "only {:?} refusals are counted", counted());
+        assert!(
+            Instant::now() < deadline,
+            "only {:?} refusals are counted",
+            counted()
+        );
         std::thread::sleep(Duration::from_millis(200));
     }
     std::fs::write(scratch.at("done"), "").expect("a file can be written");

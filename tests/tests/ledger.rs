@@ -192,7 +192,7 @@ fn a_damaged_or_foreign_directory_is_refused() {
     let cut = lines[..lines.len() - 3].concat();
     for (what, content, says) in [
         ("edited", whole.replacen("payments", "paymentz", 1), "was edited"),
-        ("cut", cut, "were signed, but only"),
+        ("cut", cut.clone(), "were signed, but only"),
         (
             "newer",
             whole.replacen("audit-chain/1", "audit-chain/9", 1),
@@ -205,10 +205,42 @@ fn a_damaged_or_foreign_directory_is_refused() {
         assert!(text(&refused).contains(says), "{what}: {}", text(&refused));
     }
     std::fs::write(&file, &whole).expect("a file can be written");
+    std::fs::copy(sidecar.ledger().join("key"), sidecar.home.path().join("key")).expect("a copy of the key");
     std::fs::remove_file(sidecar.ledger().join("key")).expect("a file can be removed");
     let refused = second(&sidecar);
     assert_eq!(refused.status.code(), Some(65), "{}", text(&refused));
     assert!(text(&refused).contains("the key of epoch"), "{}", text(&refused));
+    std::fs::rename(sidecar.home.path().join("key"), sidecar.ledger().join("key")).expect("the key is back");
+    lost_records_are_accepted_with_a_reason(&sidecar, &file, &cut);
+}
+
+/// Signed records are gone, and an operator says why: the ledger goes on, and says so itself.
+fn lost_records_are_accepted_with_a_reason(sidecar: &Sidecar, file: &Path, cut: &str) {
+    std::fs::write(file, cut).expect("a file can be written");
+    let accepted = Command::new(acceptance::binaries::reeved())
+        .arg("--dir")
+        .arg(sidecar.ledger())
+        .arg("--socket")
+        .arg(sidecar.home.path().join("third"))
+        .arg("--identity")
+        .arg(sidecar.home.path().join("identity.json"))
+        .args(["--http", "127.0.0.1:0", "--until-stdin-closes"])
+        .args(["--accept-loss", "restored from Monday's backup"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("reeved starts");
+    assert_eq!(accepted.status.code(), Some(0), "{}", text(&accepted));
+    let verified = reeve(&["audit", "verify"], &sidecar.ledger());
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+    let exported = text(&reeve(&["audit", "export"], &sidecar.ledger()));
+    let gap = exported
+        .lines()
+        .find(|line| line.contains("accepted_by_operator"))
+        .unwrap_or_else(|| panic!("no GAP: {exported}"));
+    assert!(
+        gap.contains("restored from Monday's backup") && gap.contains("\"GAP\""),
+        "{gap}"
+    );
 }
 
 #[test]

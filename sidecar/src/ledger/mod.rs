@@ -158,7 +158,12 @@ impl Lost {
     }
 
     fn gap(&self, reason: &str) -> serde_json::Value {
-        tracing::error!(signed = self.signed, left = self.left, reason, "signed records are lost");
+        tracing::error!(
+            signed = self.signed,
+            left = self.left,
+            reason,
+            "signed records are lost"
+        );
         serde_json::json!({ "signed": self.signed, "left": self.left, "accepted_by_operator": reason })
     }
 }

@@ -673,6 +673,7 @@ impl Desk {
                     .seal()
                     .map_err(|error| Failure::new(Exit::Io, error.to_string()))
             })?;
+        self.report(None); // sinks pass on what is durable, the SEAL too
         tracing::info!(records = self.store.cursor().next, "sealed");
         Ok(())
     }

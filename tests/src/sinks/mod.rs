@@ -5,6 +5,9 @@ pub mod programs;
 
 use crate::binaries;
 use audit_event::chain::{Draft, Hash, Kind, Line, Peer, write_line};
+use audit_event::note::SecretKey;
+use audit_event::records::{self, Open, Place, Signed};
+use audit_event::tree::{self, Tree};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -299,28 +302,48 @@ impl Drop for Sidecar {
     }
 }
 
-/// Writes a ledger with an OPEN and so many events, as the sidecar writes them.
+/// The key of the ledgers that tests write.
+const SEED: [u8; 32] = [7; 32];
+/// The ledger's id.
+const WRITER: &str = "01234567-89ab-7cde-8f01-23456789abcd";
+
+/// Writes a ledger with an OPEN and so many events, signed as the sidecar signs them.
 pub fn fill(directory: &Path, events: u64) {
-    let writer = "01234567-89ab-7cde-8f01-23456789abcd";
-    std::fs::write(directory.join("writer"), writer).expect("a file can be written");
+    std::fs::write(directory.join("writer"), WRITER).expect("a file can be written");
+    std::fs::write(directory.join("key"), SEED).expect("a file can be written");
     let file = std::fs::File::create(directory.join("ledger-000001.ndjson")).expect("a file can be made");
     let mut file = std::io::BufWriter::new(file);
-    let mut previous = Hash::ZERO;
+    let key = SecretKey::from_seed(&SEED);
+    let mut tree = Tree::default();
+    let mut head = Hash::ZERO;
     let mut line = Vec::new();
     for seq in 0..=events {
-        let data = if seq == 0 {
-            r#"{"format":"audit-chain/1"}"#.to_owned()
-        } else {
-            event(seq)
+        let place = Place {
+            writer: WRITER,
+            tree: &tree,
+            head,
+            epoch: 1,
+        };
+        let (kind, data) = match seq {
+            0 => {
+                let open = Open::new(&place, 1, "0", 1, &key.public(), &key);
+                (Kind::Open, serde_json::to_string(&open).expect("it becomes JSON"))
+            }
+            seq if seq % 10_000 == 0 => {
+                let note = records::note(Kind::Checkpoint, &place, &[], &key);
+                let signed = serde_json::to_string(&Signed { note }).expect("it becomes JSON");
+                (Kind::Checkpoint, signed)
+            }
+            seq => (Kind::Event, event(seq)),
         };
         let draft = Draft {
-            writer,
+            writer: WRITER,
             epoch: 1,
             seq,
             wall: "2026-04-07T14:32:01.000000Z",
             monotonic_ns: seq,
-            kind: if seq == 0 { Kind::Open } else { Kind::Event },
-            peer: (seq > 0).then_some(Peer {
+            kind,
+            peer: (kind == Kind::Event).then_some(Peer {
                 uid: 0,
                 gid: 0,
                 pid: 1,
@@ -328,8 +351,10 @@ pub fn fill(directory: &Path, events: u64) {
             data: &data,
         };
         line.clear();
-        previous = write_line(&mut line, previous, &draft);
+        head = write_line(&mut line, head, &draft);
         file.write_all(&line).expect("a file can be written");
+        line.pop();
+        tree.push(tree::leaf(&line));
     }
     file.flush().expect("a file can be written");
 }
