@@ -126,7 +126,7 @@ pub struct Event {
     pub argv: Vec<String>,
     /// Bytes in the whole command line as typed.
     pub argv_bytes: u64,
-    /// SHA-256 (hex) over the words as typed, each followed by a NUL byte.
+    /// SHA-256 (hex) over all words, secrets replaced, each followed by a NUL byte.
     pub argv_sha256: String,
     /// The canonical command (`ec2 describe-instances`), empty when not understood.
     pub operation: String,

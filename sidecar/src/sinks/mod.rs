@@ -198,6 +198,7 @@ pub fn start(configured: Configured, directory: &Path, shared: &Arc<Shared>) -> 
         }
         desks.insert(found.name, Desk { to, shown, work });
     }
+    warn_of_left_cursors(directory, &desks);
     let shown: Vec<Arc<OneSink>> = desks.values().map(|desk| Arc::clone(&desk.shown)).collect();
     let thread = match shown.is_empty() {
         true => None,
@@ -208,6 +209,24 @@ pub fn start(configured: Configured, directory: &Path, shared: &Arc<Shared>) -> 
         phase,
         thread,
     })
+}
+
+/// The cursor of a sink that is configured no more still holds back pruning: the records may be wanted yet.
+fn warn_of_left_cursors(directory: &Path, desks: &BTreeMap<String, Desk>) {
+    let Ok(entries) = std::fs::read_dir(directory.join("cursors")) else {
+        return; // there has never been a sink
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let is_known = name.to_str().is_some_and(|name| desks.contains_key(name));
+        if !is_known && path.extension().is_none_or(|extension| extension != "new") {
+            tracing::warn!(
+                cursor = %path.display(),
+                "this sink is configured no more, and the ledger keeps what it has not delivered; remove the file to let it go"
+            );
+        }
+    }
 }
 
 fn prepare(

@@ -12,7 +12,6 @@ use audit_event::{Decision, Event, EventId, Outcome};
 use policies::Verdict;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,7 +51,7 @@ pub fn compose(
         event_id,
         argv,
         argv_bytes: call.args.iter().map(|word| word.len() as u64).sum(),
-        argv_sha256: argv_digest(call),
+        argv_sha256: argv_digest(call, redactor),
         operation: judgement
             .invocation
             .as_ref()
@@ -66,7 +65,7 @@ pub fn compose(
         policy_digest: judgement.policy_digest.clone(),
         binary: binary.map(|path| path.display().to_string()),
         environment_changed: child.changed.clone(),
-        cwd: call.cwd.clone(),
+        cwd: redactor.text(&call.cwd),
         uid: call.uid,
         gid: call.gid,
         pid: call.pid,
@@ -179,9 +178,15 @@ fn cut(call: &Snapshot) -> Vec<String> {
     words
 }
 
-fn argv_digest(call: &Snapshot) -> String {
+/// Over the words with their secrets replaced: a digest of a weak secret beside known words would give it away.
+fn argv_digest(call: &Snapshot, redactor: &Redactor) -> String {
+    let words: Vec<String> = call
+        .args
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     let mut hasher = Sha256::new();
-    for word in &call.args {
+    for word in redactor.words(&words) {
         hasher.update(word.as_bytes());
         hasher.update([0]);
     }
