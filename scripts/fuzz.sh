@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-1800}
 shift || true
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(kubectl aws gh governance record)
+[ "${#targets[@]}" -gt 0 ] || targets=(kubectl aws gh psql psql_script governance record)
 export RUSTC_BOOTSTRAP=1 # libFuzzer's instrumentation is behind unstable flags; nothing else is built with them
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

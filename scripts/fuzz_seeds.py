@@ -18,8 +18,13 @@ def seeds(target):
         found = json.loads(recorded.read_text())
         for entry in found["entries"] if isinstance(found, dict) else found:
             yield "\n".join(entry["argv"][1:]).encode("utf-8", "surrogateescape")
+    elif target in ("psql", "psql_script"):
+        for line in (ROOT / "tests" / "corpora" / "psql.cases").read_text().splitlines():
+            label, _, sql = line.partition(" ")
+            if label in ("READ", "CHANGE", "REFUSE"):
+                yield (sql if target == "psql_script" else f"-c\n{sql}").encode()
     elif target == "governance":
-        for path in sorted((ROOT / "governance").glob("*.yaml")):
+        for path in sorted((ROOT / "governance").glob("**/*.yaml")):
             yield path.read_bytes()
     elif target == "record":
         yield b'{"v":1,"type":"status"}'
