@@ -6,6 +6,7 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const TOOLS: &[&str] = &["kubectl", "aws", "gh", "psql", "helm", "terraform"];
@@ -20,12 +21,17 @@ const REASONS: &[&str] = &[
     "unreadable",
     "configuration",
 ];
+const LEVELS: &[&str] = &["L1", "L2", "L3", "L4"];
 const OTHER: &str = "other";
+/// The most profiles with series of their own, in the order of the identity file; the others share one.
+const MAX_PROFILES: usize = 200;
 
 /// All of them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    profiles: BTreeSet<String>,
+    overflow: IntCounterVec,
     denied: IntCounterVec,
     escalated: IntCounterVec,
     decisions: IntCounterVec,
@@ -54,6 +60,17 @@ impl Metrics {
         };
         let rule = ["profile", "track", "level", "tool", "reason"];
         let metrics = Metrics {
+            profiles: pins
+                .identities
+                .iter()
+                .take(MAX_PROFILES)
+                .map(|pin| pin.profile.clone())
+                .collect(),
+            overflow: counters(
+                "reeve_metrics_overflow_total",
+                "Values that are counted as `other`, because their label would have too many or is not known",
+                &["label"],
+            ),
             denied: counters(
                 "hermes_governance_denied_total",
                 "Commands that were refused",
@@ -201,7 +218,10 @@ impl Metrics {
                 &["profile", "outcome"],
             ),
         );
-        for pin in &pins.identities {
+        for label in ["profile", "level", "tool", "reason"] {
+            self.overflow.with_label_values(&[label]);
+        }
+        for pin in pins.identities.iter().take(MAX_PROFILES) {
             // There is no approval desk yet, so nothing waits: what is held has ended with 75.
             pending.with_label_values(&[&pin.profile]).set(0);
             for outcome in ["approved", "rejected", "expired"] {
@@ -223,22 +243,17 @@ impl Metrics {
 
     /// A decision is durable.
     pub fn decided(&self, pin: &Pin, event: &Event) {
-        let level = one_of(&event.governance_level, &["L1", "L2", "L3", "L4"]);
-        let tool = one_of(&event.wrapper, TOOLS);
-        let reason = one_of(&event.reason, REASONS);
-        let rule = [pin.profile.as_str(), pin.track.as_str(), level, tool, reason];
+        let profile = self.profile(pin);
+        let level = self.known("level", &event.governance_level, LEVELS);
+        let tool = self.known("tool", &event.wrapper, TOOLS);
+        let reason = self.known("reason", &event.reason, REASONS);
+        let rule = [profile, pin.track.as_str(), level, tool, reason];
         match event.decision {
             Decision::Blocked => self.denied.with_label_values(&rule).inc(),
             Decision::Escalated => self.escalated.with_label_values(&rule).inc(),
             Decision::Allowed => {}
         }
-        let labels = [
-            pin.profile.as_str(),
-            pin.track.as_str(),
-            level,
-            tool,
-            event.decision.name(),
-        ];
+        let labels = [profile, pin.track.as_str(), level, tool, event.decision.name()];
         self.decisions.with_label_values(&labels).inc();
         if event.wrapper == "kubectl" && event.operation == "apply" {
             match event.decision {
@@ -249,6 +264,22 @@ impl Metrics {
         }
     }
 
+    fn profile<'p>(&self, pin: &'p Pin) -> &'p str {
+        if self.profiles.contains(&pin.profile) {
+            return &pin.profile;
+        }
+        self.overflow.with_label_values(&["profile"]).inc();
+        OTHER
+    }
+
+    fn known(&self, label: &str, value: &str, known: &'static [&'static str]) -> &'static str {
+        let found = one_of(value, known);
+        if found == OTHER {
+            self.overflow.with_label_values(&[label]).inc();
+        }
+        found
+    }
+
     /// An allowed `kubectl apply` ended.
     pub fn applied(&self, pin: &Pin, succeeded: bool) {
         self.apply(pin, if succeeded { "success" } else { "failure" });
@@ -256,7 +287,7 @@ impl Metrics {
 
     fn apply(&self, pin: &Pin, outcome: &str) {
         self.applies
-            .with_label_values(&[pin.profile.as_str(), pin.track.as_str(), outcome])
+            .with_label_values(&[self.profile(pin), pin.track.as_str(), outcome])
             .inc();
     }
 
@@ -396,6 +427,35 @@ mod tests {
         ] {
             assert!(text.contains(name), "{name} in {text}");
         }
+    }
+
+    #[test]
+    fn series_are_bounded_whatever_the_identities_are() {
+        let pins = Pins {
+            identities: (0..1000)
+                .map(|uid| Pin {
+                    uid,
+                    profile: format!("p{uid}"),
+                    level: "L2".into(),
+                    track: String::new(),
+                    policies: std::collections::BTreeMap::new(),
+                })
+                .collect(),
+        };
+        let metrics = Metrics::new(&pins);
+        for pin in &pins.identities {
+            metrics.applied(pin, true);
+        }
+        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with("hermes_kubectl_apply_total{"))
+            .count();
+        assert_eq!(series, MAX_PROFILES + 1);
+        assert!(
+            text.contains("reeve_metrics_overflow_total{label=\"profile\"} 800"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -336,6 +336,8 @@ impl Desk {
 
     fn count(&self, submission: &Submission) {
         match &submission.content {
+            // An operator's own act is no agent's decision.
+            Content::Decision(event) if event.wrapper == OPERATOR => {}
             Content::Decision(event) => {
                 self.shared.metrics.decided(&submission.pin, event);
                 self.shared.update(|status| {
