@@ -377,7 +377,7 @@ impl Metrics {
 }
 
 /// A label out of a closed set.
-fn one_of<'a>(value: &'a str, known: &[&'a str]) -> &'a str {
+fn one_of(value: &str, known: &[&'static str]) -> &'static str {
     known
         .iter()
         .find(|candidate| **candidate == value)
