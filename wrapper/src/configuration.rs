@@ -252,7 +252,9 @@ pub fn read_trusted(path: &Path, owner: Owner) -> Result<String, ConfigurationEr
         .unwrap_or(Path::new("."));
     check_owner(&directory.metadata().map_err(io)?, owner)
         .map_err(|why| unsafe_because(format!("of its directory: {why}")))?;
-    let mut text = String::new();
+    // With room for all of it, it is read at once.
+    let size = usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or_default();
+    let mut text = String::with_capacity(size.saturating_add(1));
     file.take(MAX_BYTES).read_to_string(&mut text).map_err(io)?;
     Ok(text)
 }
