@@ -372,3 +372,26 @@ fn a_manifest_that_is_rewritten_all_the_time_never_becomes_another_one() {
         "what was judged is what was asked for"
     );
 }
+
+/// What is a secret by where it stands is one in every field of the record.
+#[test]
+fn a_secret_is_nowhere_in_the_record() {
+    let mut scratch = Scratch::new();
+    scratch.stand_in("kubectl", "#!/bin/sh\n");
+    scratch.stand_in("gh", "#!/bin/sh\n");
+    let token = format!("ghp_{}", "A1b2C3d4E5".repeat(3));
+    let script = format!(
+        "kubectl get pods --password --token hunter2hunter2; kubectl get pods -n {token}; kubectl get pods --context {token}; \
+         gh api repos/{token}/x; kubectl config set users.u.token hunter2hunter2; true"
+    );
+    let output = scratch.run(&script);
+    assert_eq!(output.code(), 0, "{output:?}");
+    assert_eq!(scratch.events().len(), 5);
+    for entry in std::fs::read_dir(scratch.record()).expect("a record") {
+        let path = entry.expect("an entry").path();
+        let text = String::from_utf8_lossy(&std::fs::read(&path).expect("readable")).into_owned();
+        for secret in ["hunter2", "A1b2C3d4E5"] {
+            assert!(!text.contains(secret), "{secret} in {}", path.display());
+        }
+    }
+}

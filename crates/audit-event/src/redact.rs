@@ -110,6 +110,39 @@ const TOKEN_PREFIXES: &[(&str, usize)] = &[
     ("hvs.", 20),
 ];
 
+/// Those of them that no ordinary text has inside a word: they are looked for anywhere, as in `%3Dghp_…`.
+const UNMISTAKABLE: &[&str] = &[
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "hvs.",
+    "AKIA",
+    "ASIA",
+];
+
+/// Names that end so hold a credential, in `NAME=value` and `"NAME": "value"`.
+const SECRET_NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "secretkey",
+    "accesskey",
+    "privatekey",
+    "secretstring",
+    "secretbinary",
+    "clientkeydata",
+];
+
 /// The words with every secret replaced by [`MASK`].
 pub fn words<S: AsRef<str>>(args: &[S]) -> Vec<String> {
     Redactor::default().words(args)
@@ -125,8 +158,11 @@ impl Redactor {
     pub fn words<S: AsRef<str>>(&self, args: &[S]) -> Vec<String> {
         let mut out = Vec::with_capacity(args.len());
         let mut next_is_secret = false;
+        let has = |word: &str| args.iter().any(|other| other.as_ref() == word);
         // `logs -p` asks for the previous container and takes no value.
-        let has_patch_flag = !args.iter().any(|word| word.as_ref() == "logs");
+        let has_patch_flag = !has("logs");
+        // `gh secret set NAME --body VALUE`; elsewhere a body is text for everybody.
+        let sets_secret = has("secret") && has("set");
         for word in args {
             let word = word.as_ref();
             if next_is_secret && !word.starts_with("--") {
@@ -135,7 +171,9 @@ impl Redactor {
                 continue;
             }
             next_is_secret = false;
-            let found = secret_flag(word).or_else(|| short_flag(word).filter(|_| has_patch_flag));
+            let found = secret_flag(word)
+                .or_else(|| short_flag(word, "-p").filter(|_| has_patch_flag))
+                .or_else(|| body_flag(word).filter(|_| sets_secret));
             match found {
                 Some(Some(split)) => {
                     let (flag, value) = word.split_at_checked(split).unwrap_or((word, ""));
@@ -145,7 +183,11 @@ impl Redactor {
                     next_is_secret = true;
                     out.push(word.to_owned());
                 }
-                None => out.push(self.text(word)),
+                None => {
+                    // `kubectl config set users.NAME.token VALUE`
+                    next_is_secret = word.starts_with("users.") && is_secret_name(word);
+                    out.push(self.text(word));
+                }
             }
         }
         out
@@ -169,9 +211,28 @@ impl Redactor {
     }
 }
 
+/// `--body VALUE` and `-b VALUE`, in their spellings.
+fn body_flag(word: &str) -> Option<Option<usize>> {
+    match word.strip_prefix("--body") {
+        Some("") => Some(None),
+        Some(rest) => rest.starts_with('=').then_some(Some(7)),
+        None => short_flag(word, "-b"),
+    }
+}
+
+/// Whether a name ends like one that holds a credential; `_`, `-` and `.` are passed over.
+fn is_secret_name(name: &str) -> bool {
+    let letters: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    SECRET_NAMES.iter().any(|ending| letters.ends_with(ending))
+}
+
 /// `-p VALUE`, `-p=VALUE`, `-pVALUE`: a password, or a patch, which may hold one.
-fn short_flag(word: &str) -> Option<Option<usize>> {
-    let rest = word.strip_prefix("-p")?;
+fn short_flag(word: &str, flag: &str) -> Option<Option<usize>> {
+    let rest = word.strip_prefix(flag)?;
     match rest.as_bytes().first() {
         None => Some(None),
         Some(b'=') => Some(Some(3)),
@@ -208,7 +269,7 @@ impl Redactor {
                 rest = rest.get(used..).unwrap_or_default();
                 continue;
             }
-            let step = word_break(rest);
+            let step = unmistakable_within(rest, word_break(rest));
             out.push_str(rest.get(..step).unwrap_or(rest));
             rest = rest.get(step..).unwrap_or_default();
         }
@@ -234,7 +295,10 @@ fn secret_at(rest: &str) -> Option<(&str, usize)> {
             }
         }
     }
-    if let Some(found) = password_at(rest) {
+    if let Some(found) = password_at(rest)
+        .or_else(|| authorization_at(rest))
+        .or_else(|| assigned_at(rest))
+    {
         return Some(found);
     }
     if let Some(after) = rest.strip_prefix("://") {
@@ -244,8 +308,81 @@ fn secret_at(rest: &str) -> Option<(&str, usize)> {
         if let Some(at) = authority.rfind('@') {
             return Some(("://", at.saturating_add(3)));
         }
+        // What stands behind a colon and is no port is a password; it may have a `/` in it.
+        let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        if authority
+            .split_once(':')
+            .is_some_and(|(_, behind)| !is_port(behind))
+        {
+            let whole = after
+                .find([' ', '"', '\'', '\n'])
+                .map_or(after, |end| after.get(..end).unwrap_or(after));
+            if let Some(at) = whole.rfind('@') {
+                return Some(("://", at.saturating_add(3)));
+            }
+        }
     }
     None
+}
+
+/// `Authorization: SCHEME CREDENTIAL`: all that stands behind the scheme.
+fn authorization_at(rest: &str) -> Option<(&str, usize)> {
+    const NAME: &str = "authorization";
+    rest.get(..NAME.len())
+        .filter(|name| name.eq_ignore_ascii_case(NAME))?;
+    let behind = rest.get(NAME.len()..)?.trim_start_matches(['"', '\'', '\\']);
+    let value = behind
+        .strip_prefix([':', '='])?
+        .trim_start_matches([' ', '"', '\'', '\\']);
+    let line = value
+        .find(['\n', '\r', '"', '\''])
+        .map_or(value, |end| value.get(..end).unwrap_or(value));
+    let credential = line.split_once(' ').map_or(line, |(_, credential)| credential);
+    let from = rest
+        .len()
+        .saturating_sub(value.len())
+        .saturating_add(line.len().saturating_sub(credential.len()));
+    (!credential.is_empty()).then_some((rest.get(..from)?, from.saturating_add(credential.len())))
+}
+
+/// `NAME=value`, `NAME: value`, `"NAME": "value"`, in JSON within JSON too, where the name is one of a credential's.
+fn assigned_at(rest: &str) -> Option<(&str, usize)> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let name = rest.get(..rest.find(|c: char| !is_name(c))?)?;
+    if name.len() > 128 || !is_secret_name(name) {
+        return None;
+    }
+    let quotes = ['"', '\'', '\\'];
+    let behind = rest.get(name.len()..)?.trim_start_matches(quotes).trim_start();
+    let value = behind.strip_prefix([':', '='])?.trim_start();
+    let body = value.trim_start_matches(quotes);
+    let is_quoted = body.len() < value.len();
+    let end = body
+        .find(|c: char| match c {
+            '"' | '\'' | '\n' => true,
+            ' ' | ',' | '&' | ';' | '}' => !is_quoted,
+            _ => false,
+        })
+        .unwrap_or(body.len());
+    let secret = body.get(..end)?.trim_end_matches('\\');
+    let from = rest.len().saturating_sub(body.len());
+    (!secret.is_empty()).then_some((rest.get(..from)?, from.saturating_add(secret.len())))
+}
+
+/// Where within the next `step` bytes a token begins that is one wherever it stands; else `step`.
+fn unmistakable_within(rest: &str, step: usize) -> usize {
+    UNMISTAKABLE
+        .iter()
+        .filter_map(|prefix| {
+            let run = rest.get(..step)?;
+            let found = run.match_indices(prefix.get(..1)?).map(|(at, _)| at);
+            found.filter(|at| *at > 0).find(|at| {
+                rest.get(*at..)
+                    .is_some_and(|tail| tail.starts_with(prefix) && secret_at(tail).is_some())
+            })
+        })
+        .min()
+        .unwrap_or(step)
 }
 
 /// `PASSWORD 'x'` in SQL, in any of its quotes, and `password=x` in a connection string.
@@ -386,6 +523,8 @@ mod tests {
                 "create user a password 'x''y'",
                 "create user a password [redacted]",
             ),
+            // What is compared with a password may be one.
+            ("rolpassword = 'x'", "rolpassword = '[redacted]'"),
             ("host=a password=x user=b", "host=a password=[redacted] user=b"),
             (
                 "host=a password = 'x y' user=b",
@@ -394,11 +533,7 @@ mod tests {
         ] {
             assert_eq!(text(given), kept);
         }
-        for word in [
-            "select password from users",
-            "reset password",
-            "rolpassword = 'x'",
-        ] {
+        for word in ["select password from users", "reset password"] {
             assert_eq!(text(word), word);
         }
     }
@@ -414,6 +549,58 @@ mod tests {
             "sk-short",
         ] {
             assert_eq!(text(word), word);
+        }
+    }
+
+    #[test]
+    fn credentials_are_found_in_the_shapes_that_tools_give_them() {
+        for line in [
+            "gh secret set NAME --body hunter2hunter2",
+            "gh secret set NAME -bhunter2hunter2",
+            "gh secret set NAME --body=hunter2hunter2",
+            "kubectl config set users.u.token hunter2hunter2",
+            "kubectl set env deploy/a API_KEY=hunter2hunter2",
+            "kubectl run p --env=DB_PASSWORD=hunter2hunter2",
+            "x PGPASSWORD=hunter2hunter2",
+            r#"aws rds create-db-instance --cli-input-json {"MasterUserPassword":"hunter2hunter2"}"#,
+            r#"x {"a":{"password":"hunter2hunter2"}}"#,
+            r#"x {\"clientSecret\":\"hunter2hunter2\"}"#,
+            "x secret_access_key=hunter2hunter2&b=1",
+            "gh api -H Authorization:hunter2hunter2",
+            "gh api -H Authorization:token~hunter2hunter2",
+            "gh api -H Authorization:~token~hunter2hunter2",
+            "x https://user:pa/hunter2hunter2@host/path",
+            "x postgres://u:hunter2hunter2@h/db",
+        ] {
+            let args: Vec<String> = line.split(' ').map(|word| word.replace('~', " ")).collect();
+            let shown = words(&args).join(" ");
+            assert!(!shown.contains("hunter2"), "{line}: {shown}");
+        }
+        let token = format!("ghp_{}", "A1b2C3d4E5".repeat(3));
+        for text in [
+            format!("x%3D{token}"),
+            format!("{{\"a\":\"b\\n{token}\"}}"),
+            format!("abc{token}"),
+        ] {
+            let shown = super::text(&text);
+            assert!(!shown.contains("A1b2C3"), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        for line in [
+            "kubectl get secrets -n prod",
+            "kubectl get secret web-token -o json",
+            "gh pr create --title t --body text-for-everybody",
+            "aws ec2 describe-instances --filters Name=tag:token,Values=abc",
+            "x http://localhost:8080/path@v1",
+            "kubectl get pods -l app=secret",
+            "kubectl logs -p web",
+            "task-aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
+            let args: Vec<&str> = line.split(' ').collect();
+            assert_eq!(words(&args).join(" "), line);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::configuration::Identity;
 use crate::shell;
 use crate::supervise::Ended;
 use audit_event::event::SCHEMA;
-use audit_event::redact::Redactor;
+use audit_event::redact::{self, Redactor};
 use audit_event::{Decision, Event, EventId, Outcome};
 use policies::Verdict;
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ pub fn compose(
             .as_ref()
             .map(|i| i.command.clone())
             .unwrap_or_default(),
-        operations: operations(judgement, redactor),
+        operations: operations(judgement, redactor, &Secrets::of(call, redactor)),
         hazards: hazards(judgement),
         reason: said.reason.to_owned(),
         message: redactor.text(&said.message),
@@ -197,7 +197,53 @@ fn argv_digest(call: &Snapshot, redactor: &Redactor) -> String {
         .collect()
 }
 
-fn operations(judgement: &Judgement, redactor: &Redactor) -> Vec<serde_json::Value> {
+/// The secrets that were found in the words by where they stand: they may stand among the names of things too.
+struct Secrets(Vec<String>);
+
+impl Secrets {
+    fn of(call: &Snapshot, redactor: &Redactor) -> Secrets {
+        let words = cut(call);
+        let masked = redactor.words(&words);
+        let mark = redact::MASK.trim_end_matches(']');
+        let found = words.iter().zip(&masked).filter_map(|(word, masked)| {
+            let (before, rest) = masked.split_once(mark)?;
+            let behind = rest.rsplit_once(']').map_or("", |(_, behind)| behind);
+            let secret = word.strip_prefix(before)?.strip_suffix(behind)?;
+            (!secret.is_empty()).then(|| secret.to_owned())
+        });
+        Secrets(found.collect())
+    }
+
+    /// The text without them, nor anything else that looks like one.
+    fn replaced(&self, text: &str, redactor: &Redactor) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.0 {
+            // A short one inside of another word is no secret.
+            if text == *secret || secret.len() >= 6 && text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), &redactor.mask(secret));
+            }
+        }
+        redactor.text(&text)
+    }
+
+    fn replaced_in(&self, value: serde_json::Value, redactor: &Redactor) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => Value::String(self.replaced(&text, redactor)),
+            Value::Array(items) => items
+                .into_iter()
+                .map(|item| self.replaced_in(item, redactor))
+                .collect(),
+            Value::Object(map) => map
+                .into_iter()
+                .map(|(key, value)| (key, self.replaced_in(value, redactor)))
+                .collect(),
+            other => other,
+        }
+    }
+}
+
+fn operations(judgement: &Judgement, redactor: &Redactor, secrets: &Secrets) -> Vec<serde_json::Value> {
     let Some(invocation) = &judgement.invocation else {
         return Vec::new();
     };
@@ -213,7 +259,7 @@ fn operations(judgement: &Judgement, redactor: &Redactor) -> Vec<serde_json::Val
                 object.insert("resource".into(), resource.to_string().into());
             }
             if let Some(name) = &operation.name {
-                object.insert("name".into(), redactor.text(name).into());
+                object.insert("name".into(), name.clone().into());
             }
             if let Ok(scope) = serde_json::to_value(&operation.scope) {
                 object.insert("scope".into(), without_nulls(scope));
@@ -223,7 +269,7 @@ fn operations(judgement: &Judgement, redactor: &Redactor) -> Vec<serde_json::Val
             {
                 object.insert("workload".into(), workload);
             }
-            object.into()
+            secrets.replaced_in(object.into(), redactor)
         })
         .collect()
 }

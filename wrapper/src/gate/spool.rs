@@ -83,10 +83,18 @@ impl Spool {
             .mode(0o700)
             .create(&directory)
             .map_err(io)?;
+        // On a host callers may make files in the directory and not look into it.
+        let opened = match File::open(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            opened => Some(opened.map_err(io)?),
+        };
         spool.append(Kind::Event, &serde_json::to_string(event)?, &event.ts)?;
-        File::open(&directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(io)?;
+        match opened {
+            Some(directory) => directory.sync_all(),
+            // The name is durable with all else of that file system.
+            None => File::open(&spool.path).and_then(|file| Ok(nix::unistd::syncfs(file)?)),
+        }
+        .map_err(io)?;
         Ok(spool)
     }
 

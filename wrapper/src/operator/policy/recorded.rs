@@ -117,7 +117,7 @@ fn operation(tool: Tool, value: &serde_json::Value) -> Option<Operation> {
     let stored = Stored::deserialize(value).ok()?;
     // What was a secret is not known any more.
     let mask = redact::MASK.trim_end_matches(']');
-    if stored.name.as_ref().is_some_and(|name| name.contains(mask)) {
+    if value.to_string().contains(mask) {
         return None;
     }
     let resource = stored.resource.map(|text| match text.split_once('/') {
