@@ -573,6 +573,13 @@ fn reading_takes_no_more_than_linear_time() {
             ") as b".repeat(15)
         ),
         format!("{}select 1{}", "with a as (".repeat(14), ") select 1".repeat(14)),
+        // What the parser reads first in one way and then in another; found by the fuzzer.
+        format!("select {}1 1{}", "cast(".repeat(15), " as int)".repeat(15)),
+        format!("select {}1 1{}", "substring(".repeat(15), ")".repeat(15)),
+        format!("select {}1 1{}", "position(".repeat(15), ")".repeat(15)),
+        format!("select {}1 1{}", "cast(f(".repeat(8), "))".repeat(8)),
+        format!("select {}1 1{}", "cast (".repeat(5), " as int)".repeat(5)),
+        format!("select {}1 1{}", "f(".repeat(16), ")".repeat(16)),
     ] {
         let before = std::time::Instant::now();
         let verdict = parse(&["-c".to_owned(), text.clone()], &around());
