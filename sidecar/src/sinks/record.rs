@@ -1,9 +1,11 @@
 //! A record as sinks see it, and where records come from.
 //!
 //! Each record has one id for ever, from which every sink derives its key: the event's own `event_id` for a decision,
-//! `EVENT_ID.exit` for its outcome, and `EVENT_ID.KIND.SEQ` or `KIND.SEQ.HASH16` for everything else.
+//! `EVENT_ID.exit` for its outcome, `EVENT_ID.incomplete` for the ledger's word that there is none (the true outcome may
+//! still follow, and receivers that know an id drop what comes under it again), and `EVENT_ID.KIND.SEQ` or `KIND.SEQ.HASH16` for everything else.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::borrow::Cow;
 use std::io;
 
@@ -101,6 +103,9 @@ struct Head<'a> {
     operations: Vec<Effect<'a>>,
     #[serde(borrow, default)]
     hazards: Vec<Cow<'a, str>>,
+    /// Only the ledger itself writes it; see `audit_event::event::Outcome`.
+    #[serde(default)]
+    incomplete: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +129,7 @@ impl Item {
         let only_reads = !head.operations.is_empty()
             && head.operations.iter().all(|operation| operation.effect == "read")
             && head.hazards.is_empty();
-        let id = id(&record, head.event_id.as_deref());
+        let id = id(&record, head.event_id.as_deref(), head.incomplete.is_some());
         Item {
             id,
             time_ns,
@@ -156,10 +161,11 @@ impl Item {
     }
 }
 
-fn id(record: &Record, event_id: Option<&str>) -> String {
+fn id(record: &Record, event_id: Option<&str>, is_incomplete: bool) -> String {
     let short = record.hash.get(..16).unwrap_or(&record.hash);
     match (event_id, record.kind.as_str()) {
         (Some(id), "event") => id.to_owned(),
+        (Some(id), "exit") if is_incomplete => format!("{id}.incomplete"),
         (Some(id), "exit") => format!("{id}.exit"),
         (Some(id), kind) => format!("{id}.{kind}.{}", record.seq),
         (None, kind) => format!("{kind}.{}.{short}", record.seq),
@@ -225,6 +231,17 @@ mod tests {
                 "OPEN.0.abababababababab"
             ]
         );
+    }
+
+    #[test]
+    fn a_true_outcome_is_no_repeat_of_the_incomplete_one() {
+        let said = examples::EXIT.replace(
+            r#""duration_us":1500"#,
+            r#""duration_us":0,"incomplete":"the gate is gone""#,
+        );
+        let incomplete = examples::item("exit", 8, &said);
+        assert_eq!(incomplete.id, "0192f0c1-7b3e-7a10-8b1e-0123456789ab.incomplete");
+        assert_ne!(incomplete.id, examples::exit().id);
     }
 
     #[test]
