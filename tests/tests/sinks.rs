@@ -479,3 +479,58 @@ fn operators_see_test_and_drop_and_it_is_recorded() {
     let ledger = std::fs::read_to_string(sidecar.ledger().join("ledger-000001.ndjson")).expect("a ledger");
     assert_eq!(ledger.matches("\"command\":\"reeve sinks test").count(), 2);
 }
+
+#[test]
+fn a_full_box_of_dead_letters_stops_the_sink_and_repeats_nothing() {
+    let received = Received::default();
+    let kept = received.clone();
+    let server = http::Server::tcp(move |request| {
+        let lines = objects(&request.body);
+        let items: Vec<Value> = lines
+            .chunks(2)
+            .map(|pair| {
+                if pair[1]["seq"] == 17 {
+                    return json!({"create": {"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "no"}}});
+                }
+                kept.add_json(&pair[1]);
+                json!({"create": {"status": 201}})
+            })
+            .collect();
+        Response::json(&json!({"errors": true, "items": items}))
+    });
+    let mut sidecar = Sidecar::new(300, "  x:\n    to: stdout:\n");
+    sidecar.configure(&format!(
+        "  es:\n    to: elasticsearch+http://127.0.0.1:{}\n    batch: 100\n    timeout_seconds: 1\n",
+        server.port
+    ));
+    let folder = sidecar.ledger().join("sinks/es");
+    std::fs::create_dir_all(&folder).expect("a directory can be made");
+    let letters: String = (1_000_000..1_010_000)
+        .map(|seq| {
+            let letter = json!({"v": 1, "seq": seq, "id": "i", "kind": "event", "hash": "00", "wall": "w", "at": "a",
+                "reason": "r", "data": "{}"});
+            format!("{letter}\n")
+        })
+        .collect();
+    std::fs::write(folder.join("dead.ndjson"), letters).expect("a file can be written");
+    sidecar.start();
+    let begun = std::time::Instant::now();
+    let full = "dead letters: there are 10000 dead letters already";
+    while !sidecar.reeve(&["sinks"]).1.contains(full) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", sidecar.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    while sidecar.metric("reeve_sink_failures_total{sink=\"es\"}") < 5.0 {
+        assert!(begun.elapsed() < Duration::from_secs(90), "{}", sidecar.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(received.repeats(), 0);
+    assert_eq!(sidecar.metric("reeve_sink_dead_letters{sink=\"es\"}"), 10_000.0);
+    // An operator makes room, and nothing is missing.
+    let (code, said) = sidecar.reeve(&["dlq", "drop", "es", "--all"]);
+    assert_eq!(code, 0, "{said}");
+    sidecar.wait_for("es");
+    let mut expected = sidecar.records();
+    expected.remove(&17);
+    assert_eq!(received.records(), expected);
+}

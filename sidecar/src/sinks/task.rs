@@ -257,7 +257,9 @@ impl Task {
                 Verdict::Again(why) => again = Some(why),
             }
         }
-        let delivered = done.len();
+        // What was delivered goes first: whatever happens to the letters, it must not be sent again.
+        self.shown.delivered.inc_by(done.len() as u64);
+        self.waiting.retain(|item| !done.contains(&item.record.seq));
         if !letters.is_empty() {
             let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
             dead.add(&letters)
@@ -268,10 +270,9 @@ impl Task {
             }
             self.shown.dead.inc_by(letters.len() as u64);
             self.show_dead();
+            done.extend(letters.iter().map(|letter| letter.seq));
+            self.waiting.retain(|item| !done.contains(&item.record.seq));
         }
-        self.shown.delivered.inc_by(delivered as u64);
-        done.extend(letters.iter().map(|letter| letter.seq));
-        self.waiting.retain(|item| !done.contains(&item.record.seq));
         match again {
             // Some of it went through: that is not a receiver to be given a rest.
             Some(why) if done.is_empty() => Err(SendError::retry(why)),
