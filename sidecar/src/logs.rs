@@ -11,7 +11,10 @@ pub fn start(directory: Option<&Path>) -> Result<Option<WorkerGuard>, Failure> {
     let filter = EnvFilter::try_from_env("REEVED_LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new("info"));
     let base = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(false);
+        .with_target(false)
+        // A line that standard error does not take (a full disk, a reader that is gone) is lost. Told of it, the
+        // subscriber would say so on standard error, and that would panic: a log must not end the record.
+        .log_internal_errors(false);
     let (guard, done) = match directory {
         Some(directory) => {
             let appender = tracing_appender::rolling::Builder::new()

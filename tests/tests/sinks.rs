@@ -5,6 +5,7 @@ use acceptance::http::{self, Body, Request, Response};
 use acceptance::sinks::forward::{Mood, Server};
 use acceptance::sinks::{Received, Sidecar, events};
 use serde_json::{Value, json};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -533,4 +534,32 @@ fn a_full_box_of_dead_letters_stops_the_sink_and_repeats_nothing() {
     let mut expected = sidecar.records();
     expected.remove(&17);
     assert_eq!(received.records(), expected);
+}
+
+#[test]
+fn standard_error_that_takes_nothing_ends_nobody() {
+    let full = || {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        Stdio::from(full.expect("it is there"))
+    };
+    let gone = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+        drop(reader);
+        Stdio::from(writer)
+    };
+    for (what, stderr) in [("a full disk", full()), ("a reader that is gone", gone())] {
+        // Its receiver is not there: there is something to log all the time.
+        let mut sidecar = Sidecar::new(20, "  gone:\n    to: nats://127.0.0.1:1\n");
+        sidecar.start_with(stderr);
+        let begun = std::time::Instant::now();
+        while sidecar.metric("reeve_sink_failures_total{sink=\"gone\"}") < 3.0 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(
+            sidecar.stop().map(|status| status.code()),
+            Some(Some(0)),
+            "{what}"
+        );
+    }
 }

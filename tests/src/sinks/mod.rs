@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -159,10 +159,15 @@ impl Sidecar {
             .create(true)
             .open(self.at("log"))
             .expect("a file can be opened");
+        self.start_with(log.into());
+    }
+
+    /// Starts it with this standard error, and waits until it is ready.
+    pub fn start_with(&mut self, stderr: Stdio) {
         let mut child = self
             .command()
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(stderr)
             .spawn()
             .expect("reeved starts");
         let mut line = String::new();
@@ -184,9 +189,9 @@ impl Sidecar {
         self.child = Some(child);
     }
 
-    /// Ends it in order.
-    pub fn stop(&mut self) {
-        self.signal(nix::sys::signal::Signal::SIGTERM);
+    /// Ends it in order; `None` when it did not run.
+    pub fn stop(&mut self) -> Option<ExitStatus> {
+        self.signal(nix::sys::signal::Signal::SIGTERM)
     }
 
     /// Ends it at once.
@@ -194,13 +199,11 @@ impl Sidecar {
         self.signal(nix::sys::signal::Signal::SIGKILL);
     }
 
-    fn signal(&mut self, signal: nix::sys::signal::Signal) {
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
+    fn signal(&mut self, signal: nix::sys::signal::Signal) -> Option<ExitStatus> {
+        let mut child = self.child.take()?;
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
         nix::sys::signal::kill(pid, signal).expect("our own child can be signalled");
-        crate::session::wait(&mut child, Duration::from_secs(30));
+        Some(crate::session::wait(&mut child, Duration::from_secs(30)))
     }
 
     /// What it said on standard error.
