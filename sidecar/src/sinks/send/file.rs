@@ -2,17 +2,21 @@
 //!
 //! The place is stored after each batch, synced: `DIR/sinks/NAME/place.json` = `{"v":1,"rolled":N,"offset":O,"seq":S}`,
 //! where N is the number of the last file that was rolled away (`PATH.N`), O the length of `PATH` and S the last record
-//! in it. At a start, what stands in `PATH` beyond O was never counted and is cut. Rolling renames `PATH` to `PATH.N+1`
-//! and then stores the place; a crash in between is recognised by `PATH.N+1` being there.
+//! in it. At a start, what stands in `PATH` beyond O was never counted and is cut. Rolling renames `PATH` to a number above
+//! every `PATH.N` and `PATH.N.…` there is, and then stores the place; a crash in between is recognised by `PATH` being gone and
+//! a number above N being there. No file is ever renamed over another: a place that begins anew finds an older archive.
 
 use crate::sinks::config::SinkConfig;
 use crate::sinks::disk;
 use crate::sinks::record::Item;
 use crate::sinks::shape::Shape;
 use crate::sinks::verdict::{SendError, Verdict, all_done};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -116,8 +120,9 @@ impl Files {
     }
 
     fn roll(&mut self) -> io::Result<()> {
-        let number = self.place.rolled.saturating_add(1);
-        std::fs::rename(&self.path, rolled(&self.path, number))?;
+        let number = newest(&self.path)?.max(self.place.rolled).checked_add(1);
+        let number = number.ok_or_else(|| io::Error::other("there is no number left to roll to"))?;
+        rename_to_new(&self.path, &rolled(&self.path, number))?;
         disk::sync_directory_of(&self.path)?;
         self.store(Place {
             rolled: number,
@@ -149,15 +154,16 @@ fn recover(path: &Path, state: &Path) -> io::Result<(Place, File)> {
         // Nothing was ever counted here; what stands there is somebody else's and stays.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Place {
             v: 1,
+            rolled: newest(path)?,
             offset: std::fs::metadata(path).map_or(0, |found| found.len()),
             ..Place::default()
         },
         Err(error) => return Err(error),
     };
-    let next = place.rolled.saturating_add(1);
     if !path.exists() {
-        if rolled(path, next).exists() {
-            place.rolled = next; // it died while rolling
+        let newest = newest(path)?;
+        if newest > place.rolled {
+            place.rolled = newest; // it died while rolling
         } else if place.offset > 0 {
             tracing::warn!(path = %path.display(), "the file was taken away by somebody else; a new one begins");
         }
@@ -190,6 +196,45 @@ fn rolled(path: &Path, number: u64) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     PathBuf::from(name)
+}
+
+/// The highest N of `PATH.N` and `PATH.N.…` (somebody compresses them); 0 when there is none.
+fn newest(path: &Path) -> io::Result<u64> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(0);
+    };
+    let mut newest = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let found = entry?.file_name();
+        let rest = found.as_bytes().strip_prefix(name.as_bytes());
+        let Some(rest) = rest.and_then(|rest| rest.strip_prefix(b".")) else {
+            continue;
+        };
+        let digits = rest.split(|byte| *byte == b'.').next().unwrap_or_default();
+        let number = std::str::from_utf8(digits)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        newest = newest.max(number.unwrap_or(0));
+    }
+    Ok(newest)
+}
+
+/// Renames, and fails when there is something at `to` already.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(()),
+        // Some file systems (NFS, some of FUSE) cannot promise it: then we look just before.
+        Err(Errno::EINVAL | Errno::ENOSYS) => match std::fs::symlink_metadata(to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::rename(from, to),
+            Err(error) => Err(error),
+            Ok(_) => Err(named(to, Errno::EEXIST.into())),
+        },
+        Err(error) => Err(named(to, error.into())),
+    }
+}
+
+fn named(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn store(state: &Path, place: Place) -> io::Result<()> {
@@ -274,6 +319,46 @@ mod tests {
         assert_eq!(out.place.rolled, next);
         send(&mut out, 20..22);
         assert_eq!(seqs(directory.path()), (0..22).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_older_archive_is_never_renamed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let roll = "  rotate_bytes: 4096\n  keep: 100\n";
+        let mut out = files(directory.path(), roll);
+        for seq in 0..20 {
+            send(&mut out, seq..seq + 1);
+        }
+        let before = out.place.rolled;
+        let archive: Vec<Vec<u8>> = (1..=before)
+            .map(|number| std::fs::read(rolled(&out.path, number)).unwrap())
+            .collect();
+        // The ledger's directory was moved aside, with the place in it, and a new ledger begins.
+        std::fs::remove_dir_all(directory.path().join("sinks")).unwrap();
+        let mut out = files(directory.path(), roll);
+        assert_eq!((out.done(), out.place.rolled), (None, before));
+        for seq in 0..20 {
+            send(&mut out, seq..seq + 1);
+        }
+        assert!(out.place.rolled > before + 2);
+        for (number, bytes) in (1..).zip(&archive) {
+            assert_eq!(&std::fs::read(rolled(&out.path, number)).unwrap(), bytes);
+        }
+        // Somebody's file stands in the way while we run, compressed or not.
+        let taken = [out.place.rolled + 1, out.place.rolled + 7];
+        std::fs::write(rolled(&out.path, taken[0]), "theirs").unwrap();
+        std::fs::write(
+            directory.path().join(format!("out.ndjson.{}.gz", taken[1])),
+            "theirs",
+        )
+        .unwrap();
+        out.roll().unwrap();
+        assert_eq!(out.place.rolled, taken[1] + 1);
+        assert_eq!(std::fs::read(rolled(&out.path, taken[0])).unwrap(), b"theirs");
+        // Whoever is quicker still loses nothing.
+        let error = rename_to_new(&out.path, &rolled(&out.path, taken[0])).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(rolled(&out.path, taken[0])).unwrap(), b"theirs");
     }
 
     #[test]
