@@ -563,3 +563,34 @@ fn standard_error_that_takes_nothing_ends_nobody() {
         );
     }
 }
+
+#[test]
+fn a_file_whose_place_is_of_a_lost_ledger_goes_on_from_the_cursor() {
+    // The place names a record that the ledger gave another content, and one that it does not have.
+    for (ledger, place) in [(300, 250), (300, 5000)] {
+        let mut sidecar = Sidecar::new(ledger, "  x:\n    to: stdout:\n");
+        let path = sidecar.at("out.ndjson");
+        sidecar.configure(&format!("  file:\n    to: file://{}\n", path.display()));
+        let lost = format!("{}\n", json!({"seq": place, "hash": "00".repeat(32)}));
+        std::fs::write(&path, &lost).expect("a file can be written");
+        let folder = sidecar.ledger().join("sinks/file");
+        std::fs::create_dir_all(&folder).expect("a directory can be made");
+        let stored =
+            json!({"v": 1, "rolled": 0, "offset": lost.len(), "seq": place, "hash": "00".repeat(32)});
+        std::fs::write(folder.join("place.json"), stored.to_string()).expect("a file can be written");
+        std::fs::create_dir_all(sidecar.ledger().join("cursors")).expect("a directory can be made");
+        std::fs::write(sidecar.ledger().join("cursors/file"), "100\n").expect("a file can be written");
+        sidecar.start();
+        sidecar.wait_for("file");
+        let text = std::fs::read_to_string(&path).expect("a file can be read");
+        let rest = text
+            .strip_prefix(&lost)
+            .expect("what is lost elsewhere stays here");
+        let received = Received::default();
+        rest.lines()
+            .for_each(|line| received.add_json(&serde_json::from_str(line).expect("JSON")));
+        let expected = sidecar.records().split_off(&101);
+        assert_eq!(received.records(), expected, "{place}");
+        assert_eq!(received.repeats(), 0);
+    }
+}

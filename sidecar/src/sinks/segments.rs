@@ -16,13 +16,16 @@ const BUFFER: usize = 256 * 1024;
 /// A line is at most a frame and a little.
 const MAX_LINE: usize = 2 * audit_event::frame::MAX_FRAME;
 
-/// The last sequence number that is durable.
-pub type Durable = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// The last sequence number that is durable; `None` before the writer has said so for the first time.
+pub type Durable = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// As the ledger's writer reports it.
 pub fn durable(shared: &Arc<Shared>) -> Durable {
     let shared = Arc::clone(shared);
-    Arc::new(move || shared.durable_seq())
+    Arc::new(move || {
+        let status = shared.status();
+        (!status.head.is_empty()).then_some(status.seq)
+    })
 }
 
 /// The segments of a directory.
@@ -110,7 +113,9 @@ impl Source for Segments {
         most_records: usize,
         most_bytes: usize,
     ) -> io::Result<Vec<Record>> {
-        let durable = (self.durable)();
+        let Some(durable) = (self.durable)() else {
+            return Ok(Vec::new());
+        };
         if after.is_some_and(|after| after >= durable) {
             return Ok(Vec::new());
         }
@@ -287,7 +292,7 @@ mod tests {
     fn over(directory: &Path, last: u64) -> (Segments, Arc<AtomicU64>) {
         let durable = Arc::new(AtomicU64::new(last));
         let told = Arc::clone(&durable);
-        let segments = Segments::new(directory, Arc::new(move || told.load(Ordering::Relaxed)));
+        let segments = Segments::new(directory, Arc::new(move || Some(told.load(Ordering::Relaxed))));
         (segments, durable)
     }
 

@@ -212,7 +212,11 @@ impl Task {
         let batch: Vec<&Item> = self.waiting.iter().take(count).collect();
         let sender = match &mut self.sender {
             Some(sender) => sender,
-            empty => empty.insert(Sender::new(&self.config, &self.directory)?),
+            empty => {
+                let mut sender = Sender::new(&self.config, &self.directory)?;
+                sender.agree(self.source.as_mut(), self.cursor.at())?;
+                empty.insert(sender)
+            }
         };
         // A file knows what it has, whatever the cursor says.
         let known = sender.done();
@@ -364,13 +368,17 @@ impl Task {
         let sender = match &mut self.sender {
             Some(sender) => sender,
             empty => {
-                empty.insert(Sender::new(&self.config, &self.directory).map_err(|error| error.to_string())?)
+                let made = Sender::new(&self.config, &self.directory).and_then(|mut sender| {
+                    sender.agree(self.source.as_mut(), self.cursor.at())?;
+                    Ok(sender)
+                });
+                empty.insert(made.map_err(|error| error.to_string())?)
             }
         };
         let mut delivered = BTreeSet::new();
         let mut refused = Vec::new();
         for batch in items.chunks(self.config.batch.min(200)) {
-            let verdicts = match sender.send(&batch.iter().collect::<Vec<_>>()).await {
+            let verdicts = match sender.send_aside(&batch.iter().collect::<Vec<_>>()).await {
                 Err(SendError::Halve { .. }) => one_by_one(sender, batch).await,
                 other => other,
             };
@@ -412,7 +420,7 @@ impl Task {
 async fn one_by_one(sender: &mut Sender, items: &[Item]) -> Result<Vec<Verdict>, SendError> {
     let mut verdicts = Vec::with_capacity(items.len());
     for item in items {
-        match sender.send(&[item]).await {
+        match sender.send_aside(&[item]).await {
             Ok(one) => verdicts.extend(one),
             Err(SendError::Halve { why }) => verdicts.push(Verdict::Dead(why)),
             Err(error) => return Err(error),

@@ -1,8 +1,10 @@
 //! Rolling NDJSON files, each record exactly once.
 //!
-//! The place is stored after each batch, synced: `DIR/sinks/NAME/place.json` = `{"v":1,"rolled":N,"offset":O,"seq":S}`,
-//! where N is the number of the last file that was rolled away (`PATH.N`), O the length of `PATH` and S the last record
-//! in it. At a start, what stands in `PATH` beyond O was never counted and is cut. Rolling renames `PATH` to a number above
+//! The place is stored after each batch, synced: `DIR/sinks/NAME/place.json` =
+//! `{"v":1,"rolled":N,"offset":O,"seq":S,"hash":H}`, where N is the number of the last file that was rolled away
+//! (`PATH.N`), O the length of `PATH`, S the last record in it and H that record's hash. After a crash S may be ahead of the
+//! cursor, and is right when the ledger has H under S. When it has not (its end was lost, and numbers are given again), the
+//! cursor is the truth: see `Task`. At a start, what stands in `PATH` beyond O was never counted and is cut. Rolling renames `PATH` to a number above
 //! every `PATH.N` and `PATH.N.…` there is, and then stores the place; a crash in between is recognised by `PATH` being gone and
 //! a number above N being there. No file is ever renamed over another: a place that begins anew finds an older archive.
 
@@ -33,12 +35,23 @@ pub struct Files {
     is_broken: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Place {
     v: u32,
     rolled: u64,
     offset: u64,
     seq: Option<u64>,
+    #[serde(default)]
+    hash: Option<String>,
+}
+
+/// Whether what is written moves the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// The next records.
+    Yes,
+    /// A test, or a replayed letter: its number may be ahead of records that were not written yet.
+    No,
 }
 
 impl Files {
@@ -74,9 +87,37 @@ impl Files {
         self.place.seq
     }
 
+    /// That record's hash; an older place has none.
+    pub fn done_hash(&self) -> Option<&str> {
+        self.place.hash.as_deref()
+    }
+
+    /// What the place says of the last record is not so: this one is the last. What is in the file stays.
+    ///
+    /// # Errors
+    /// When the place cannot be stored.
+    pub fn go_back(&mut self, seq: Option<u64>) -> Result<(), SendError> {
+        let place = Place {
+            seq,
+            hash: None,
+            ..self.place.clone()
+        };
+        self.store(place)
+            .map_err(|error| SendError::alarm(format!("{}: {error}", self.state.display())))
+    }
+
     /// See [`super::Sender::send`].
     pub fn send(&mut self, items: &[&Item]) -> Result<Vec<Verdict>, SendError> {
-        let written = self.write(items);
+        self.put(items, Counted::Yes)
+    }
+
+    /// See [`super::Sender::send_aside`].
+    pub fn send_aside(&mut self, items: &[&Item]) -> Result<Vec<Verdict>, SendError> {
+        self.put(items, Counted::No)
+    }
+
+    fn put(&mut self, items: &[&Item], counted: Counted) -> Result<Vec<Verdict>, SendError> {
+        let written = self.write(items, counted);
         if written.is_err() {
             self.is_broken = true;
         }
@@ -84,7 +125,7 @@ impl Files {
         Ok(all_done(items.len()))
     }
 
-    fn write(&mut self, items: &[&Item]) -> io::Result<()> {
+    fn write(&mut self, items: &[&Item], counted: Counted) -> io::Result<()> {
         if self.is_broken || !self.is_ours()? {
             (self.place, self.file) = recover(&self.path, &self.state)?;
             self.is_broken = false;
@@ -99,14 +140,14 @@ impl Files {
         }
         self.file.write_all(&bytes)?;
         self.file.sync_data()?;
-        // A replayed letter is older than the place, which never goes back; a test has no place.
-        let counted = items.iter().filter(|item| item.record.kind != "test");
-        let last = counted.map(|item| item.record.seq).max();
-        self.store(Place {
-            offset: self.place.offset.saturating_add(bytes.len() as u64),
-            seq: self.place.seq.max(last),
-            ..self.place
-        })
+        let mut place = self.place.clone();
+        place.offset = place.offset.saturating_add(bytes.len() as u64);
+        let last = items.last().map(|item| &item.record);
+        if let Some(last) = last.filter(|last| counted == Counted::Yes && Some(last.seq) > place.seq) {
+            place.seq = Some(last.seq);
+            place.hash = Some(last.hash.clone());
+        }
+        self.store(place)
     }
 
     /// Whether the name still leads to the file that we write.
@@ -127,7 +168,7 @@ impl Files {
         self.store(Place {
             rolled: number,
             offset: 0,
-            ..self.place
+            ..self.place.clone()
         })?;
         self.file = open(&self.path)?;
         if let Some(old) = number.checked_sub(self.keep as u64).filter(|old| *old > 0) {
@@ -140,7 +181,7 @@ impl Files {
     }
 
     fn store(&mut self, place: Place) -> io::Result<()> {
-        store(&self.state, place)?;
+        store(&self.state, &place)?;
         self.place = place;
         Ok(())
     }
@@ -180,7 +221,7 @@ fn recover(path: &Path, state: &Path) -> io::Result<(Place, File)> {
     }
     file.sync_all()?;
     disk::sync_directory_of(path)?;
-    store(state, place)?;
+    store(state, &place)?;
     Ok((place, file))
 }
 
@@ -237,8 +278,8 @@ fn named(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-fn store(state: &Path, place: Place) -> io::Result<()> {
-    disk::replace(state, &serde_json::to_vec(&place)?)
+fn store(state: &Path, place: &Place) -> io::Result<()> {
+    disk::replace(state, &serde_json::to_vec(place)?)
 }
 
 #[cfg(test)]
@@ -294,13 +335,26 @@ mod tests {
         let mut out = files(directory.path(), "");
         send(&mut out, 0..3);
         // Written, and then the sidecar died before the place was stored.
-        let counted = out.place;
+        let counted = out.place.clone();
         send(&mut out, 3..5);
-        store(&out.state, counted).unwrap();
+        store(&out.state, &counted).unwrap();
         let mut out = files(directory.path(), "");
         assert_eq!(out.done(), Some(2));
         send(&mut out, 3..5);
         assert_eq!(seqs(directory.path()), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_replayed_letter_does_not_move_the_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut out = files(directory.path(), "");
+        send(&mut out, 0..3);
+        let letter = examples::item("event", 90, examples::EVENT);
+        out.send_aside(&[&letter]).unwrap();
+        assert_eq!(out.done(), Some(2));
+        send(&mut out, 3..5);
+        assert_eq!(seqs(directory.path()), [0, 1, 2, 90, 3, 4]);
+        assert_eq!(files(directory.path(), "").done(), Some(4));
     }
 
     #[test]

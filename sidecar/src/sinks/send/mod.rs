@@ -16,7 +16,7 @@ mod tls;
 
 use super::address::{Carrier, Protocol};
 use super::config::SinkConfig;
-use super::record::Item;
+use super::record::{Item, Source};
 use super::verdict::{SendError, Verdict};
 use std::path::Path;
 
@@ -89,6 +89,45 @@ impl Sender {
             Sender::Nats(sender) => sender.send(items).await,
             Sender::Post(sender) => sender.send(items).await,
         }
+    }
+
+    /// Sends a test or replayed letters: beside the records that come in order, and never counted as one of them.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub async fn send_aside(&mut self, items: &[&Item]) -> Result<Vec<Verdict>, SendError> {
+        match self {
+            Sender::File(sender) => sender.send_aside(items),
+            _ => self.send(items).await,
+        }
+    }
+
+    /// Compares what the sender knows with the ledger. Where it says that a record beyond `cursor` is done, and the ledger
+    /// does not have that very record, the cursor is the truth.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or the sender's own state cannot be written.
+    pub fn agree(&mut self, source: &mut dyn Source, cursor: Option<u64>) -> Result<(), SendError> {
+        let Sender::File(sender) = self else { return Ok(()) };
+        let Some(done) = sender.done().filter(|done| Some(*done) > cursor) else {
+            return Ok(());
+        };
+        let found = source
+            .read(done.checked_sub(1), 1, 1)
+            .map_err(|error| SendError::alarm(format!("reading the ledger: {error}")))?;
+        let is_there = found
+            .first()
+            .is_some_and(|record| record.seq == done && Some(record.hash.as_str()) == sender.done_hash());
+        if !is_there {
+            tracing::warn!(
+                done,
+                cursor,
+                "the file has a record that the ledger does not have (any more) under this number; it stays there, and \
+                 the sink goes on from its cursor"
+            );
+            sender.go_back(cursor)?;
+        }
+        Ok(())
     }
 
     /// Connects, and asks what can be asked without sending a record.
