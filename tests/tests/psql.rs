@@ -177,6 +177,8 @@ fn scripts_and_standard_input_are_judged_by_what_they_say() {
     write("read.sql", "\\t on\nselect name from users order by id;\n");
     write("write.sql", "select 1;\ndelete from users;\n");
     write("code.sql", "\\! touch ran\n");
+    // What psql reads behind a zero byte is not what stands there.
+    write("zero.sql", "select '\0'\n, ' \n;\\! touch ran\nselect '--'\n;\n");
     write("secret.txt", "hunter2 is the password\n");
     let before = server.dump();
     let run = |script: &str| -> Output { scratch.run(script) };
@@ -200,6 +202,8 @@ fn scripts_and_standard_input_are_judged_by_what_they_say() {
     for script in [
         "psql -f code.sql",
         "psql < code.sql",
+        "psql -f zero.sql",
+        "psql < zero.sql",
         "psql -f secret.txt",
         "psql -f absent.sql",
         "psql -f read.sql -f - -f - < read.sql",

@@ -5,7 +5,7 @@
 
 use argv::described::Description;
 use argv::kubectl::{Manifest, ManifestValue, manifest_files};
-use argv::psql::{STDIN, scripts};
+use argv::psql::{STDIN, odd_control, scripts};
 use argv::{Effect, Invocation, Tool, Unreadable, words};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -254,6 +254,11 @@ impl Inputs {
                 )));
             }
             let text = String::from_utf8(content).map_err(|_| fail("is not valid UTF-8"))?;
+            if let Some(line) = odd_control(&text) {
+                return Err(fail(&format!(
+                    "has a control character in line {line}, behind which psql would read other text than is judged"
+                )));
+            }
             let held = seal(text.as_bytes()).map_err(|error| fail(&format!("cannot be kept: {error}")))?;
             let path = format!("/proc/self/fd/{}", held.as_raw_fd());
             match script.place {
@@ -489,6 +494,20 @@ mod tests {
         );
         assert_eq!(inputs.manifests.unwrap()[0].kind, "Pod");
         assert_eq!(inputs.files[0].bytes, POD.len());
+    }
+
+    #[test]
+    fn a_script_that_psql_would_read_differently_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("x.sql");
+        let take = |text: &str| {
+            fs::write(&file, text).unwrap();
+            let line = args(&[&format!("-f{}", file.display())]);
+            Inputs::take(Tool::Psql, &line, Purpose::Run)
+        };
+        assert!(take("select 1;\r\n\tselect 2;\u{c}\n").is_ok());
+        let refused = take("select 1;\nselect '\0'\n, ' \n;").unwrap_err();
+        assert!(refused.problem.contains("in line 2"), "{}", refused.problem);
     }
 
     #[test]

@@ -88,8 +88,26 @@ impl Fault {
     }
 }
 
+/// Where a text has a control character that is no white space of SQL's; from 1, in lines.
+///
+/// psql reads its scripts with `fgets` and takes each line for a C string, so what stands behind a zero byte, the line's end
+/// with it, is gone: quotes open and close elsewhere than in the text. Nobody writes the other ones on purpose.
+pub fn odd_control(text: &str) -> Option<usize> {
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}');
+    let at = text.find(is_odd)?;
+    let before = text.get(..at).unwrap_or_default();
+    Some(before.matches('\n').count().saturating_add(1))
+}
+
 /// All tokens of a text.
 pub(super) fn tokens(text: &str, mode: Mode) -> Result<Vec<Token>, Fault> {
+    if let Some(line) = odd_control(text) {
+        return Err(Fault::new(
+            line,
+            "",
+            "is or has a control character, which psql and the server read differently",
+        ));
+    }
     let mut lexer = Lexer {
         text,
         at: 0,
@@ -468,6 +486,11 @@ mod tests {
             "\\! id",
             "{",
             "a\u{b}b",
+            "select '\0'",
+            "select '\u{1}'",
+            "select $$\u{7f}$$",
+            "select 1 --\u{1b}",
+            "select /*\u{85}*/ 1",
         ] {
             assert!(texts(typed, Mode::Server).is_err(), "{typed}");
         }

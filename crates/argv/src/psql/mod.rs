@@ -29,6 +29,7 @@ use crate::{
 pub(crate) use getopt::nearest;
 use getopt::{Given, Line};
 use lexer::Fault;
+pub use lexer::odd_control;
 use sql::{Act, Found, Place};
 
 /// The path that stands for standard input.

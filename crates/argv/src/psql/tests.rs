@@ -467,6 +467,8 @@ fn a_script_is_judged_by_its_content() {
         "select 1 \\g |id\n",
         "select 1 \\g /tmp/x\n",
         "select 1 \\gset\n",
+        "select '\0'\n, ' \n;\n\\! id\nselect '--'\n;\n",
+        "select 1; --\0\nselect 2;",
         "select 1 \\watch\n",
         "select 1 \\! id\n",
         "explain \\r\ndelete from users;",
