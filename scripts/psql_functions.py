@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes crates/argv/data/psql_functions.tsv: PostgreSQL's own functions that change nothing and run nothing; and
-psql_keywords.tsv: the words that can be no function's name without quotes.
+psql_keywords.tsv: the words that can be no function's name without quotes; and psql_calls.tsv: the functions that do more and
+can be called without brackets, as `x.name`.
 
 Usage: psql_functions.py [psql options that reach a server, as its superuser]
 
@@ -55,6 +56,30 @@ xmlforest xmlparse xmlpi xmlroot xmlserialize
 """.split()
 
 
+# `x.name` calls a function of one argument, or of more where they have defaults or any number may be given. Nobody can hand over
+# an `internal`. Those of every extension that is at hand count too, where they are not immutable (`latitude` and `sort` are, and
+# are columns of many tables); the extensions are not kept.
+CALLS = """
+begin;
+do $$ declare it text; begin
+  for it in select name from pg_available_extensions order by 1 loop
+    begin execute format('create extension if not exists %I cascade', it); exception when others then null; end;
+  end loop;
+end $$;
+select distinct proname from pg_proc
+where prokind <> 'p' and pronargs > 0 and (pronargs - pronargdefaults <= 1 or provariadic <> 0)
+  and 'internal'::regtype <> all (proargtypes)
+  and (provolatile <> 'i' or pronamespace = 'pg_catalog'::regnamespace);
+rollback
+"""
+
+# As above, of other versions than the server's.
+CALLS_ELSEWHERE = """
+pg_buffercache_evict pg_clear_attribute_stats pg_clear_relation_stats pg_restore_attribute_stats pg_restore_relation_stats
+pg_start_backup pg_stat_reset_backend_stats pg_stop_backup pg_stat_reset_single_table_counters
+""".split()
+
+
 def ask(query: str) -> list[str]:
     command = ["psql", "-X", "-A", "-t", "-q", *sys.argv[1:], "-c", query]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")
@@ -67,6 +92,10 @@ def main() -> None:
     head = f"# made by scripts/psql_functions.py from server version {version}; sorted by bytes\n"
     target.write_text(head + "".join(f"{name}\n" for name in sorted(names, key=str.encode)))
     print(f"{target.name}: {len(names)} functions", file=sys.stderr)
+    calls = {name for name in ask(CALLS) if name} - names | set(CALLS_ELSEWHERE)
+    others = target.with_name("psql_calls.tsv")
+    others.write_text(head + "".join(f"{name}\n" for name in sorted(calls, key=str.encode)))
+    print(f"{others.name}: {len(calls)} functions", file=sys.stderr)
     words = {word for word in ask("select word from pg_get_keywords() where catcode in ('R', 'C')") if word}
     keywords = target.with_name("psql_keywords.tsv")
     keywords.write_text(head + "".join(f"{word}\n" for word in sorted(words, key=str.encode)))

@@ -3,12 +3,18 @@
 //!
 //! Calls are found in the tokens: a name right before an opening bracket, wherever it stands, so that no reader of trees can
 //! overlook one. What looks like a call and is none (`in (`, `varchar(10)`) is known by the server's own list of keywords.
+//!
+//! `x.name` calls `name(x)` too, where `x` has no such column. Behind a bracket nobody can tell, so there every name is a call;
+//! behind a name it is one where PostgreSQL or its extensions have such a function and it is not known to only read
+//! (`data/psql_calls.tsv`, by the same script).
 
 use super::lexer::{Kind, Token};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 const TABLE: &str = include_str!("../../data/psql_functions.tsv");
+
+const CALLS: &str = include_str!("../../data/psql_calls.tsv");
 
 const KEYWORDS: &str = include_str!("../../data/psql_keywords.tsv");
 
@@ -36,8 +42,8 @@ pub(super) struct Call {
     pub schema: Option<String>,
     pub name: String,
     pub line: usize,
-    /// The words between its brackets begin here.
-    pub arguments: usize,
+    /// The words between its brackets begin here; nothing where it has none, as in `x.name`.
+    pub arguments: Option<usize>,
 }
 
 /// Every call in these tokens.
@@ -45,6 +51,9 @@ pub(super) fn calls(tokens: &[Token]) -> Vec<Call> {
     let mut found = Vec::new();
     for (at, pair) in tokens.windows(2).enumerate() {
         let [name, bracket] = pair else { continue };
+        if let Some(call) = without_brackets(tokens, at.saturating_add(1)) {
+            found.push(call);
+        }
         let Some(text) = name.name().filter(|_| bracket.is_sign("(")) else {
             continue;
         };
@@ -70,11 +79,40 @@ pub(super) fn calls(tokens: &[Token]) -> Vec<Call> {
                 schema: schema.map(str::to_owned),
                 name: text.to_owned(),
                 line: name.line,
-                arguments: at.saturating_add(2),
+                arguments: Some(at.saturating_add(2)),
             });
         }
     }
     found
+}
+
+/// The call that the name at `at` is without any bracket behind it, as in `(a || b).name`, `a[1].name`, `a.name`.
+fn without_brackets(tokens: &[Token], at: usize) -> Option<Call> {
+    let is_sign = |at: usize, sign: &str| tokens.get(at).is_some_and(|token| token.is_sign(sign));
+    let name = tokens.get(at)?;
+    let text = name.name()?;
+    if is_sign(at.saturating_add(1), "(") {
+        return None;
+    }
+    let mut dot = at.checked_sub(1).filter(|dot| is_sign(*dot, "."))?;
+    let is_known_call = is_more_than_reading(text);
+    // What the names before it hang on.
+    let hangs_on_bracket = loop {
+        let before = dot.checked_sub(1)?;
+        if is_sign(before, ")") || is_sign(before, "]") {
+            break true;
+        }
+        match before.checked_sub(1) {
+            Some(next) if is_sign(next, ".") => dot = next,
+            _ => break false,
+        }
+    };
+    (hangs_on_bracket || is_known_call).then(|| Call {
+        schema: None,
+        name: text.to_owned(),
+        line: name.line,
+        arguments: None,
+    })
 }
 
 /// Whether a call only reads.
@@ -85,7 +123,8 @@ pub(super) fn only_reads(call: &Call, tokens: &[Token]) -> bool {
     }
     if call.name == "current_setting" {
         // A setting that is named can be judged; one that is computed cannot.
-        return tokens.get(call.arguments).is_some_and(|argument| {
+        let argument = call.arguments.and_then(|arguments| tokens.get(arguments));
+        return argument.is_some_and(|argument| {
             argument.kind == Kind::Text && super::settings::is_public(&argument.text)
         });
     }
@@ -119,6 +158,12 @@ fn is_grammar(word: &str, before: Option<&Token>) -> bool {
 fn is_keyword(word: &str) -> bool {
     static WORDS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| lines(KEYWORDS));
     WORDS.contains(word)
+}
+
+/// Whether PostgreSQL or an extension has a function of this name that is called by `x.name`, and may do more than read.
+fn is_more_than_reading(name: &str) -> bool {
+    static NAMES: LazyLock<BTreeSet<&str>> = LazyLock::new(|| lines(CALLS));
+    NAMES.contains(name)
 }
 
 fn is_known(name: &str) -> bool {
@@ -160,15 +205,26 @@ mod tests {
             ("select \"PG_SLEEP\"(1)", "PG_SLEEP"),
             ("select pg_catalog . pg_sleep /* */ (1)", "pg_sleep"),
             ("select public.lower('x')", "lower"),
-            ("select current_setting('primary_' || 'conninfo')", ""),
+            ("select current_setting('primary_' || 'conninfo')", "NOTHING"),
             ("select \"in\"(1)", "in"),
             ("select x.in(1)", "in"),
             ("select join('x')", "join"),
             ("select 1, first(a), query('x'), filter(1)", "first query filter"),
             ("select 1 + by(1)", "by"),
+            ("select ('/x'::text).pg_read_file", "pg_read_file"),
+            ("select ('/x'::text) . /* */ \"pg_read_file\"", "pg_read_file"),
+            ("select (array['/x'])[1].pg_read_file", "pg_read_file"),
+            ("select ('/x'::text).mine", "mine"),
+            ("select (x).a.mine", "a mine"),
+            (
+                "select x.pg_read_file, x.y, a.b.nextval from x",
+                "pg_read_file nextval",
+            ),
+            ("select (x).lower, x.lower, (x).*", "NOTHING"),
+            ("select ('work_mem'::text).current_setting", "current_setting"),
         ] {
             let found = unknown(sql);
-            if name.is_empty() {
+            if name == "NOTHING" {
                 assert_eq!(found, Vec::<String>::new(), "{sql}");
             } else {
                 assert_eq!(found.join(" "), name, "{sql}");

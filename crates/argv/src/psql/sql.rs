@@ -230,6 +230,7 @@ pub(super) fn suspects(tokens: &[Token], columned: &[String], found: &mut Found)
             continue;
         }
         if call.schema.is_none()
+            && call.arguments.is_some()
             && let Some(at) = columned.iter().position(|name| *name == call.name)
         {
             columned.swap_remove(at);
