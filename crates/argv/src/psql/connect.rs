@@ -1,24 +1,23 @@
 //! Where psql goes: host, port, user and database, from options, connection strings and URIs, and the environment.
 //!
 //! Facts: libpq's `fe-connect.c`. A connection string in the place of the database's name beats the options. Another host,
-//! port or user than the environment's (the operator's) is a redirection; another database is not, rules see it.
+//! port or user than the environment's (the operator's) is a redirection; another database is not, rules see it. An empty value
+//! of an option counts for nothing, but one in a connection string or URI takes the environment's place, the gate's own
+//! `PGOPTIONS` too.
 
 use crate::{Hazard, Surroundings, Unreadable};
 
 /// Parameters that change neither where the connection goes nor who makes it nor what may be done in it.
 const HARMLESS: &[&str] = &[
     "application_name",
-    "channel_binding",
     "connect_timeout",
     "fallback_application_name",
     "keepalives",
     "keepalives_count",
     "keepalives_idle",
     "keepalives_interval",
-    "load_balance_hosts",
     "sslcompression",
     "sslsni",
-    "target_session_attrs",
     "tcp_user_timeout",
 ];
 
@@ -57,7 +56,16 @@ pub(super) fn target(options: &Options<'_>, around: &Surroundings) -> Result<Tar
     if let Some((at, text)) = options.database {
         visible(at, text)?;
         match parameters(text) {
-            Ok(Some(parameters)) => said.extend(parameters),
+            Ok(Some(parameters)) => {
+                if let Some((key, _)) = parameters.iter().find(|(_, value)| value.is_empty()) {
+                    return Err(Unreadable::at(
+                        at,
+                        key,
+                        "is empty in a connection string, which takes back what the operator set",
+                    ));
+                }
+                said.extend(parameters);
+            }
             Ok(None) => said.push(("dbname".to_owned(), text.to_owned())),
             Err(problem) => return Err(Unreadable::at(at, "connection string", problem)),
         }
@@ -125,8 +133,29 @@ fn judge(key: &str, value: &str, around: &Surroundings, target: &mut Target) -> 
             Hazard::RevealsCredentials,
             "a password on the command line can be seen by others; use a password file".to_owned(),
         ),
+        "sslmode" if pinned("PGSSLMODE", None) => {}
+        "channel_binding" if pinned("PGCHANNELBINDING", None) => {}
+        "sslmode" if around.variable("PGSSLMODE").is_some() => {
+            add(Hazard::RedirectsEndpoint, redirects("TLS mode", "PGSSLMODE"));
+        }
+        "channel_binding" if around.variable("PGCHANNELBINDING").is_some() => add(
+            Hazard::RedirectsEndpoint,
+            redirects("channel binding", "PGCHANNELBINDING"),
+        ),
+        "channel_binding" if matches!(value, "prefer" | "require") => {}
+        "target_session_attrs" if pinned("PGTARGETSESSIONATTRS", Some("any")) => {}
+        "target_session_attrs" => add(
+            Hazard::RedirectsEndpoint,
+            redirects("kind of server", "PGTARGETSESSIONATTRS"),
+        ),
+        "load_balance_hosts" if pinned("PGLOADBALANCEHOSTS", Some("disable")) => {}
+        "load_balance_hosts" => add(
+            Hazard::RedirectsEndpoint,
+            redirects("way to choose a server", "PGLOADBALANCEHOSTS"),
+        ),
         "sslmode" if matches!(value, "require" | "verify-ca" | "verify-full") => {}
         "sslmode"
+        | "channel_binding"
         | "gssencmode"
         | "sslnegotiation"
         | "ssl_min_protocol_version"
@@ -149,6 +178,9 @@ fn judge(key: &str, value: &str, around: &Surroundings, target: &mut Target) -> 
 
 /// The parameters of a connection string; nothing where the text is the name of a database.
 fn parameters(text: &str) -> Result<Option<Vec<(String, String)>>, &'static str> {
+    if text.chars().any(|c| c.is_whitespace() && c != ' ') {
+        return Err("has white space that libpq takes for letters");
+    }
     for scheme in ["postgresql://", "postgres://"] {
         if let Some(rest) = text.strip_prefix(scheme) {
             return uri(rest).map(Some);
@@ -235,7 +267,8 @@ fn uri(text: &str) -> Result<Vec<(String, String)>, &'static str> {
             host.split_once(':').unwrap_or((host, ""))
         };
         names.push(decode(split.0)?);
-        ports.extend(Some(decode(split.1)?).filter(|port| !port.is_empty()));
+        // With several hosts, a port that is left out is 5432 and not the environment's.
+        ports.push(decode(split.1)?);
     }
     for (key, value) in [
         ("user", decode(user)?),
@@ -253,7 +286,7 @@ fn uri(text: &str) -> Result<Vec<(String, String)>, &'static str> {
         let (key, value) = (decode(key)?, decode(value)?);
         match key.as_str() {
             // JDBC's word for it.
-            "ssl" => found.push(("sslmode".to_owned(), "require".to_owned())),
+            "ssl" if value == "true" => found.push(("sslmode".to_owned(), "require".to_owned())),
             _ => found.push((key, value)),
         }
     }

@@ -257,6 +257,8 @@ fn another_server_user_or_way_to_connect_is_a_hazard() {
         "-d port=1 -c select~1",
         "-d user=postgres -c select~1",
         "-d host=db~host=evil -c select~1",
+        "-d target_session_attrs=primary -c select~1",
+        "postgresql:///x?load_balance_hosts=random -c select~1",
     ] {
         hazards(line, &[RedirectsEndpoint]);
     }
@@ -264,11 +266,15 @@ fn another_server_user_or_way_to_connect_is_a_hazard() {
     hazards("postgresql://agent:x@db/x -c select~1", &[RevealsCredentials]);
     hazards("-d sslmode=disable -c select~1", &[SkipsChecks]);
     hazards("postgresql://db/x?sslmode=prefer -c select~1", &[SkipsChecks]);
+    hazards("-d channel_binding=disable -c select~1", &[SkipsChecks]);
     reads(&[
         "postgresql://agent@db:5432/x?application_name=a -c select~1",
         "-d dbname=x~connect_timeout=5~sslmode=verify-full -c select~1",
         "postgresql:///x -c select~1",
         "-d host=db~user='agent' -c select~1",
+        "postgresql://db/x?ssl=true&channel_binding=require -c select~1",
+        "-h  -U  -d  -c select~1",
+        "-d target_session_attrs=any~load_balance_hosts=disable -c select~1",
     ]);
     refused(&[
         "-d service=x -c select~1",
@@ -286,10 +292,40 @@ fn another_server_user_or_way_to_connect_is_a_hazard() {
         "-d host -c",
         "-d =x -c select~1",
         "-d host='x -c select~1",
+        "-d options=''~dbname=x -c select~1",
+        "-d dbname=x~options= -c select~1",
+        "-d host=''~dbname=x -c select~1",
+        "-d user=''~dbname=x -c select~1",
+        "-d sslrootcert='' -c select~1",
+        "-d sslmode='' -c select~1",
+        "-d dbname='' -c select~1",
+        "postgresql:///x?options= -c select~1",
+        "postgresql:///x?host=&user= -c select~1",
+        "postgresql:///x?ssl= -c select~1",
+        "-d user=agent\u{a0}dbname=x -c select~1",
         "postgresql://db/x?host -c select~1",
         "postgresql://db/%zz -c select~1",
         "postgresql://a@b@c/x -c select~1",
     ]);
+    let mut pinned = around();
+    for (name, value) in [("PGSSLMODE", "verify-full"), ("PGCHANNELBINDING", "require")] {
+        pinned.environment.insert(name.into(), value.into());
+    }
+    pinned.environment.insert("PGPORT".into(), "6000".into());
+    for (line, redirected) in [
+        (
+            "-d sslmode=verify-full~channel_binding=require -c select~1",
+            false,
+        ),
+        ("-d sslmode=require -c select~1", true),
+        ("postgresql:///x?ssl=true -c select~1", true),
+        ("-d channel_binding=prefer -c select~1", true),
+        ("postgresql://db:6000/x -c select~1", false),
+        ("postgresql://db:6000,db/x -c select~1", true),
+    ] {
+        let found = parse(&words(line), &pinned).unwrap();
+        assert_eq!(found.has_hazard(RedirectsEndpoint), redirected, "{line}");
+    }
     let mut serviced = around();
     serviced.environment.insert("PGSERVICE".into(), "x".into());
     let found = parse(&words("-c select~1"), &serviced).unwrap();
