@@ -123,10 +123,14 @@ pub(super) fn only_reads(call: &Call, tokens: &[Token]) -> bool {
     }
     if call.name == "current_setting" {
         // A setting that is named can be judged; one that is computed cannot.
-        let argument = call.arguments.and_then(|arguments| tokens.get(arguments));
-        return argument.is_some_and(|argument| {
-            argument.kind == Kind::Text && super::settings::is_public(&argument.text)
-        });
+        let behind = call.arguments.and_then(|arguments| tokens.get(arguments..));
+        let Some([argument, end, ..]) = behind else {
+            return false;
+        };
+        return argument.kind == Kind::Text
+            && (end.is_sign(")") || end.is_sign(","))
+            && !argument.text.contains('\\')
+            && super::settings::is_public(&argument.text);
     }
     is_known(&call.name)
 }
@@ -205,7 +209,16 @@ mod tests {
             ("select \"PG_SLEEP\"(1)", "PG_SLEEP"),
             ("select pg_catalog . pg_sleep /* */ (1)", "pg_sleep"),
             ("select public.lower('x')", "lower"),
-            ("select current_setting('primary_' || 'conninfo')", "NOTHING"),
+            ("select current_setting('work_mem', true)", "NOTHING"),
+            (
+                "select current_setting('primary_' || 'conninfo')",
+                "current_setting",
+            ),
+            (
+                "select current_setting(E'primary\\x5fconninfo')",
+                "current_setting",
+            ),
+            ("select current_setting('all')", "current_setting"),
             ("select \"in\"(1)", "in"),
             ("select x.in(1)", "in"),
             ("select join('x')", "join"),

@@ -208,10 +208,10 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
                 );
             }
             if name.starts_with("dconfig") {
-                let public = words.iter().all(|word| {
-                    super::settings::is_public(word) && !word.contains(['*', '?', '[', '.', '|', '('])
-                });
-                if !public || words.is_empty() && name.contains('+') {
+                // Anything but a plain name is a pattern, a dot too; without one, all that are not at their defaults are shown.
+                let is_plain = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                let is_public = |word: &str| is_plain(word) && super::settings::is_public(word);
+                if words.is_empty() || !words.iter().all(|word| is_public(word)) {
                     found.hazard(
                         Hazard::RevealsCredentials,
                         "a setting may hold a password; name the settings",

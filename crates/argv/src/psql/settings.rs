@@ -33,12 +33,15 @@ const HARMLESS: &[&str] = &[
 ];
 const HARMLESS_PREFIXES: &[&str] = &["cpu_", "enable_", "geqo", "jit", "min_parallel_", "parallel_"];
 
-/// Values that may hold a password.
+/// Values that may hold a password; `all` shows every one.
 const SECRET: &[&str] = &[
-    "primary_conninfo",
-    "ssl_passphrase_command",
-    "restore_command",
+    "all",
+    "archive_cleanup_command",
     "archive_command",
+    "primary_conninfo",
+    "recovery_end_command",
+    "restore_command",
+    "ssl_passphrase_command",
 ];
 
 /// Whether changing this setting leaves what is judged as it is.

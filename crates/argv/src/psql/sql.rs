@@ -252,11 +252,20 @@ pub(super) fn suspects(tokens: &[Token], columned: &[String], found: &mut Found)
     secrets(tokens, found);
 }
 
-/// Where passwords, or what stands for them, are kept.
+/// Where passwords, or what stands for them, are kept: the statistics hold values of every column, those of `pg_authid` too.
 const CREDENTIALS: &[&str] = &[
     "pg_authid",
     "pg_file_settings",
+    "pg_hba_file_rules",
+    "pg_settings",
     "pg_shadow",
+    "pg_show_all_file_settings",
+    "pg_show_all_settings",
+    "pg_statistic",
+    "pg_statistic_ext_data",
+    "pg_stats",
+    "pg_stats_ext",
+    "pg_stats_ext_exprs",
     "pg_subscription",
     "pg_user_mapping",
     "pg_user_mappings",
