@@ -18,6 +18,10 @@ const HARMLESS: &[&str] = &[
     "idle_in_transaction_session_timeout",
     "idle_session_timeout",
     "intervalstyle",
+    "jit",
+    "jit_above_cost",
+    "jit_inline_above_cost",
+    "jit_optimize_above_cost",
     "join_collapse_limit",
     "lock_timeout",
     "max_parallel_workers_per_gather",
@@ -31,7 +35,7 @@ const HARMLESS: &[&str] = &[
     "xmlbinary",
     "xmloption",
 ];
-const HARMLESS_PREFIXES: &[&str] = &["cpu_", "enable_", "geqo", "jit", "min_parallel_", "parallel_"];
+const HARMLESS_PREFIXES: &[&str] = &["cpu_", "enable_", "geqo", "min_parallel_", "parallel_"];
 
 /// Values that may hold a password; `all` shows every one.
 const SECRET: &[&str] = &[
@@ -67,6 +71,8 @@ mod tests {
             "search_path",
             "session_authorization",
             "row_security",
+            "jit_dump_bitcode",
+            "jit_provider",
             "session_replication_role",
             "standard_conforming_strings",
             "client_encoding",
