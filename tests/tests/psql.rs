@@ -144,6 +144,11 @@ fn the_agents_environment_and_files_change_nothing() {
         assert_eq!(shown(&scratch, &script), "42", "{variables}");
         assert!(!scratch.at("ran").exists(), "{variables} ran a program");
     }
+    // What is empty in a connection string takes the environment's place.
+    for database in ["options='' dbname=postgres", "postgresql:///postgres?options="] {
+        let output = scratch.run(&format!("psql -d {} -Atc 'select 1'", quoted(database)));
+        assert_eq!(output.code(), 77, "{database}: {}", output.err());
+    }
     let history = shown(
         &scratch,
         "psql -Atc 'select 1'; ls -A \"$HOME\" | grep -c history; true",

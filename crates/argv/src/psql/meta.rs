@@ -138,6 +138,14 @@ pub(super) fn command(text: &str, line: usize, from: From, found: &mut Found) ->
     if name != "copy" && rest.match_indices(':').any(|(at, _)| colon(at)) {
         return Err(fault("has a variable of psql's behind it; write its value"));
     }
+    // `''|id` is a pipe: psql takes quotes away before it looks where the result goes.
+    let names_file = matches!(
+        name,
+        "o" | "out" | "w" | "write" | "s" | "lo_import" | "lo_export"
+    );
+    if names_file && rest.contains(['\'', '"']) {
+        return Err(fault("has quotes behind it; write the path without them"));
+    }
     let words: Vec<&str> = rest.split_whitespace().collect();
     let local = |found: &mut Found| found.act(Act::new(Effect::Local, verb.as_str()));
     match name {
@@ -247,7 +255,7 @@ fn asks(name: &str) -> bool {
 
 /// A file or a program that gets what would be printed.
 pub(super) fn output(path: &str, shown: &str, found: &mut Found) {
-    if path.starts_with('|') || path.starts_with("'|") || path.starts_with("\"|") {
+    if path.starts_with('|') {
         found.hazard(
             Hazard::RunsLocalCode,
             format!("`{shown}` hands the result to a program"),
