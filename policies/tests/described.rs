@@ -137,10 +137,17 @@ fn helm_is_read_as_helm_reads() {
 
 #[test]
 fn terraform_is_read_as_terraform_reads() {
-    use Hazard::{ReadsFiles, RevealsCredentials, RunsLocalCode, SkipsChecks, Unbounded, WritesFiles};
-    is("terraform state list", Effect::Read, &[]);
-    is("terraform -chdir=x state list", Effect::Read, &[ReadsFiles]);
-    is("terraform workspace list", Effect::Read, &[]);
+    use Hazard::{
+        ReadsFiles, RedirectsEndpoint, RevealsCredentials, RunsLocalCode, SkipsChecks, Unbounded, WritesFiles,
+    };
+    for line in ["terraform state list", "terraform workspace list"] {
+        is(line, Effect::Read, &[RedirectsEndpoint, RunsLocalCode, ReadsFiles]);
+    }
+    for line in ["terraform version", "terraform workspace show", "terraform metadata functions -json"] {
+        is(line, Effect::Local, &[]);
+    }
+    is("terraform modules", Effect::Local, &[ReadsFiles]);
+    is("terraform -chdir=x version", Effect::Local, &[ReadsFiles]);
     is("terraform plan", Effect::Read, &[RunsLocalCode, ReadsFiles]);
     is(
         "terraform plan -var a=b -target=x -lock=false",
@@ -167,14 +174,26 @@ fn terraform_is_read_as_terraform_reads() {
         Effect::Delete,
         &[RunsLocalCode, ReadsFiles, Unbounded],
     );
-    is("terraform state rm a.b", Effect::Delete, &[]);
-    is("terraform output -json", Effect::Read, &[RevealsCredentials]);
+    is(
+        "terraform state rm a.b",
+        Effect::Delete,
+        &[RedirectsEndpoint, RunsLocalCode, ReadsFiles],
+    );
+    is(
+        "terraform output -json",
+        Effect::Read,
+        &[RevealsCredentials, RedirectsEndpoint, RunsLocalCode, ReadsFiles],
+    );
     is(
         "terraform providers schema -json",
         Effect::Local,
         &[RunsLocalCode, ReadsFiles],
     );
-    is("terraform providers", Effect::Local, &[ReadsFiles]);
+    is(
+        "terraform providers",
+        Effect::Local,
+        &[RedirectsEndpoint, RunsLocalCode, ReadsFiles],
+    );
     for line in [
         "terraform",
         "terraform -help",
@@ -193,6 +212,20 @@ fn terraform_is_read_as_terraform_reads() {
         "terraform state frob",
     ] {
         assert!(read(line).is_err(), "{line}: {:?}", read(line));
+    }
+}
+
+#[test]
+fn what_opens_terraforms_state_runs_and_asks_what_the_directory_names() {
+    for command in [
+        "state list", "state mv a b", "state pull", "state push x", "state replace-provider a b", "state rm a",
+        "state show a", "workspace list", "workspace new x", "workspace select x", "workspace delete x", "output",
+        "show", "taint a", "untaint a", "force-unlock 1", "providers",
+    ] {
+        let found = read(&format!("terraform {command}")).unwrap();
+        for hazard in [Hazard::RunsLocalCode, Hazard::RedirectsEndpoint, Hazard::ReadsFiles] {
+            assert!(found.has_hazard(hazard), "{command}: {hazard:?}");
+        }
     }
 }
 
@@ -276,9 +309,10 @@ fn rules_of_both_formats_speak_about_described_tools() {
                 ("helm get notes web", "ALLOWED"),
                 ("helm get values web", "BLOCKED"),
                 ("helm uninstall list", "BLOCKED"),
-                ("terraform state list", "ALLOWED"),
+                ("terraform state list", "BLOCKED"),
                 ("terraform state rm list", "BLOCKED"),
-                ("terraform workspace list", "ALLOWED"),
+                ("terraform workspace list", "BLOCKED"),
+                ("terraform workspace show", "ALLOWED"),
                 ("terraform workspace delete x", "BLOCKED"),
                 ("terraform version", "ALLOWED"),
                 ("terraform --version", "ALLOWED"),
