@@ -229,6 +229,13 @@ fn what_opens_terraforms_state_runs_and_asks_what_the_directory_names() {
     }
 }
 
+#[test]
+fn both_names_of_terraforms_configuration_file_are_withheld() {
+    for name in ["TF_CLI_CONFIG_FILE", "TERRAFORM_CONFIG"] {
+        assert!(shipped("terraform").is_withheld(name), "{name}");
+    }
+}
+
 /// Every command in a tree, with its path.
 fn leaves(commands: &[Command], path: &str, found: &mut Vec<String>) {
     for command in commands {

@@ -89,10 +89,12 @@ fn paths_of(tool: Tool, variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBu
         // Tools for clusters and clouds: whatever of these says where they go, and what else they run.
         Tool::Described(_) => {
             let kubeconfig = paths_of(Tool::Kubectl, variable);
+            // Terraform takes the old name where the new one is not set, and neither with `~`.
+            let terraforms = set("TF_CLI_CONFIG_FILE").or_else(|| set("TERRAFORM_CONFIG"));
             let own = [
                 or_home("AWS_CONFIG_FILE", ".aws/config"),
                 or_home("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-                or_home("TF_CLI_CONFIG_FILE", ".terraformrc"),
+                terraforms.map_or_else(|| home.join(".terraformrc"), PathBuf::from),
                 home.join(".terraform.d"),
                 or_home("HELM_CONFIG_HOME", ".config/helm"),
                 or_home("HELM_PLUGINS", ".local/share/helm/plugins"),
@@ -259,6 +261,17 @@ mod tests {
             "/x/gh/config.yml"
         );
         assert_eq!(of(Tool::Gh, &[home, ("GH_CONFIG_DIR", "/g")])[1], "/g/hosts.yml");
+    }
+
+    #[test]
+    fn described_tools_are_known_to_look_where_they_look() {
+        let terraform = |variables: &[(&str, &str)]| {
+            let all = [&[("HOME", "/h")], variables].concat();
+            of(Tool::of_name("terraform").unwrap(), &all)[3].clone()
+        };
+        assert_eq!(terraform(&[]), "/h/.terraformrc");
+        assert_eq!(terraform(&[("TERRAFORM_CONFIG", "/old")]), "/old");
+        assert_eq!(terraform(&[("TERRAFORM_CONFIG", "/old"), ("TF_CLI_CONFIG_FILE", "/new")]), "/new");
     }
 
     #[test]

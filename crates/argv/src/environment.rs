@@ -94,6 +94,7 @@ const PINNED_PREFIXES: &[&str] = &[
     "PG",
     "PSQL",
     "PYTHON",
+    "TERRAFORM_", // TERRAFORM_CONFIG is the old name of TF_CLI_CONFIG_FILE, and still read
     "TF_",
     "USE_GKE_",
 ];
@@ -174,6 +175,7 @@ mod tests {
             "GH_PAGER",
             "GIT_CONFIG_COUNT",
             "HTTPS_PROXY",
+            "TERRAFORM_CONFIG",
         ] {
             assert!(is_pinned(name), "{name}");
         }
