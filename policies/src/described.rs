@@ -3,7 +3,7 @@
 use crate::document::{self, Reader, clip};
 use crate::faults::Fault;
 use crate::governance::Documents;
-use argv::described::{Command, Description, Flag, Grammar, Means, Takes};
+use argv::described::{Command, Description, Flag, Grammar, Means, Names, Takes};
 use argv::{Effect, Hazard, Tool};
 use marked_yaml::Node;
 use std::cell::RefCell;
@@ -20,7 +20,10 @@ const KEYS: &[&str] = &[
     "commands",
     "environment",
 ];
-const COMMAND_KEYS: &[&str] = &["aliases", "effect", "hazard", "flags", "shared", "commands"];
+const COMMAND_KEYS: &[&str] = &[
+    "aliases", "effect", "names", "hazard", "flags", "shared", "commands",
+];
+const NAMES: [(Names, &str); 2] = [(Names::All, "all"), (Names::First, "first")];
 const FLAG_KEYS: &[&str] = &["short", "takes", "hazard", "means"];
 const TAKES: [(Takes, &str); 3] = [
     (Takes::Nothing, "nothing"),
@@ -215,6 +218,7 @@ fn command(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Command> 
         name: name.to_owned(),
         aliases: Vec::new(),
         effect: None,
+        names: Names::All,
         hazards: Vec::new(),
         flags: Vec::new(),
         shared: Vec::new(),
@@ -235,6 +239,10 @@ fn command(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Command> 
     if let Some(node) = mapping.get_node("effect") {
         let word = reader.word(node, "effect")?;
         command.effect = reader.one_of(word, node.span(), "an effect", &EFFECTS);
+    }
+    if let Some(node) = mapping.get_node("names") {
+        let word = reader.word(node, "names")?;
+        command.names = reader.one_of(word, node.span(), "which arguments are names", &NAMES)?;
     }
     command.hazards = hazards(reader, mapping.get_node("hazard"));
     command.flags = flags_of(reader, mapping.get_node("flags"));

@@ -141,9 +141,17 @@ fn terraform_is_read_as_terraform_reads() {
         ReadsFiles, RedirectsEndpoint, RevealsCredentials, RunsLocalCode, SkipsChecks, Unbounded, WritesFiles,
     };
     for line in ["terraform state list", "terraform workspace list"] {
-        is(line, Effect::Read, &[RedirectsEndpoint, RunsLocalCode, ReadsFiles]);
+        is(
+            line,
+            Effect::Read,
+            &[RedirectsEndpoint, RunsLocalCode, ReadsFiles],
+        );
     }
-    for line in ["terraform version", "terraform workspace show", "terraform metadata functions -json"] {
+    for line in [
+        "terraform version",
+        "terraform workspace show",
+        "terraform metadata functions -json",
+    ] {
         is(line, Effect::Local, &[]);
     }
     is("terraform modules", Effect::Local, &[ReadsFiles]);
@@ -218,12 +226,30 @@ fn terraform_is_read_as_terraform_reads() {
 #[test]
 fn what_opens_terraforms_state_runs_and_asks_what_the_directory_names() {
     for command in [
-        "state list", "state mv a b", "state pull", "state push x", "state replace-provider a b", "state rm a",
-        "state show a", "workspace list", "workspace new x", "workspace select x", "workspace delete x", "output",
-        "show", "taint a", "untaint a", "force-unlock 1", "providers",
+        "state list",
+        "state mv a b",
+        "state pull",
+        "state push x",
+        "state replace-provider a b",
+        "state rm a",
+        "state show a",
+        "workspace list",
+        "workspace new x",
+        "workspace select x",
+        "workspace delete x",
+        "output",
+        "show",
+        "taint a",
+        "untaint a",
+        "force-unlock 1",
+        "providers",
     ] {
         let found = read(&format!("terraform {command}")).unwrap();
-        for hazard in [Hazard::RunsLocalCode, Hazard::RedirectsEndpoint, Hazard::ReadsFiles] {
+        for hazard in [
+            Hazard::RunsLocalCode,
+            Hazard::RedirectsEndpoint,
+            Hazard::ReadsFiles,
+        ] {
             assert!(found.has_hazard(hazard), "{command}: {hazard:?}");
         }
     }
@@ -233,6 +259,36 @@ fn what_opens_terraforms_state_runs_and_asks_what_the_directory_names() {
 fn both_names_of_terraforms_configuration_file_are_withheld() {
     for name in ["TF_CLI_CONFIG_FILE", "TERRAFORM_CONFIG"] {
         assert!(shipped("terraform").is_withheld(name), "{name}");
+    }
+}
+
+#[test]
+fn every_name_is_judged() {
+    let names = |line: &str| -> Vec<String> {
+        let found = read(line).unwrap();
+        let names = found
+            .operations
+            .into_iter()
+            .filter_map(|operation| operation.name);
+        names.collect()
+    };
+    assert_eq!(names("helm uninstall dev-a prod-b dev-a"), ["dev-a", "prod-b"]);
+    assert_eq!(
+        names("terraform state rm module.dev prod"),
+        ["module.dev", "prod"]
+    );
+    assert_eq!(names("terraform state mv a b"), ["a", "b"]);
+    assert_eq!(names("helm upgrade web ./chart"), ["web"]);
+    assert_eq!(names("helm rollback web 3"), ["web"]);
+    assert_eq!(read("helm list").unwrap().operations.len(), 1);
+    let rules = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n  - id: dev\n    allow: {tool: helm, effect: delete, name: [dev-*]}\n";
+    let governance = Governance::load(Level::L2, None, &Site(rules)).unwrap();
+    for (line, expected) in [
+        ("helm uninstall dev-a", "ALLOWED"),
+        ("helm uninstall dev-a dev-b", "ALLOWED"),
+        ("helm uninstall dev-a prod-b", "BLOCKED"),
+    ] {
+        assert_eq!(decide(&governance, line), expected, "{line}");
     }
 }
 
@@ -407,6 +463,11 @@ fn a_faulty_description_is_faulted_with_its_place_and_the_nearest_word() {
             "commands:\n  list: {effect: read, flags: {all: {means: reads}}}\n",
             6,
             "takes nothing",
+        ),
+        (
+            "commands:\n  list: {effect: read, names: frist}\n",
+            6,
+            "did you mean `first`",
         ),
         ("comands:\n  list: read\n", 5, "did you mean `commands`"),
     ] {

@@ -7,6 +7,7 @@
 use crate::unreadable::is_deceptive;
 use crate::{Effect, FileUse, Hazard, Invocation, Namespace, Operation, Resource, Tool, Unreadable};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,17 @@ pub enum Means {
     Writes,
 }
 
+/// Which arguments are names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Names {
+    /// Each: what nobody described may take several, and a rule about one must not let the others pass.
+    #[default]
+    All,
+    /// The first; the others say something about it.
+    First,
+}
+
 /// A command, or a group of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +99,9 @@ pub struct Command {
     pub aliases: Vec<String>,
     /// What it does; a group alone prints its help.
     pub effect: Option<Effect>,
+    /// Which of its arguments are names of what it is done to.
+    #[serde(default)]
+    pub names: Names,
     /// What comes with it.
     pub hazards: Vec<Hazard>,
     /// Flags of its own.
@@ -95,6 +110,27 @@ pub struct Command {
     pub shared: Vec<Flag>,
     /// The commands below it.
     pub commands: Vec<Command>,
+}
+
+impl Invocation {
+    /// Makes its operation one per name, so that a rule about one of them says nothing about the others. Without names it stays as it is.
+    pub(crate) fn name_each(&mut self, names: impl IntoIterator<Item = String>) {
+        let Some(operation) = self.operations.first().cloned() else {
+            return;
+        };
+        let mut known = BTreeSet::new();
+        let each: Vec<Operation> = names
+            .into_iter()
+            .filter(|name| known.insert(name.clone()))
+            .map(|name| Operation {
+                name: Some(name),
+                ..operation.clone()
+            })
+            .collect();
+        if !each.is_empty() {
+            self.operations = each;
+        }
+    }
 }
 
 impl Description {
@@ -368,7 +404,6 @@ impl<'d> Line<'d> {
         let path = path.join(" ");
         let mut operation = Operation::new(effect, path.as_str());
         operation.resource = self.path.first().map(|first| Resource::kind(first.name.as_str()));
-        operation.name = self.positionals.first().map(|name| (*name).to_owned());
         for (flag, value) in &self.found {
             match (flag.means, value) {
                 (Some(Means::Namespace), Some(value)) if !value.is_empty() => {
@@ -378,7 +413,13 @@ impl<'d> Line<'d> {
                 _ => {}
             }
         }
+        let most = match command.names {
+            Names::All => self.positionals.len(),
+            Names::First => 1,
+        };
+        let names = self.positionals.iter().take(most);
         let mut invocation = Invocation::simple(tool, path.as_str(), operation);
+        invocation.name_each(names.map(|name| (*name).to_owned()));
         for hazard in &command.hazards {
             invocation.add_hazard(*hazard, format!("`{} {path}` brings it", self.description.name));
         }

@@ -83,7 +83,7 @@ means! {
     row_09_the_flag_itself: "s3 rm s3://b/k --recursive --dryr" => "s3 rm: s3:ListObjectsV2=read";
     row_10_help_stops_everything: "ec2 terminate-instances help" => "help: help=local";
     row_10_help_behind_a_flag: "ec2 terminate-instances --dry-run help" => "help: help=local";
-    row_10_but_not_behind_a_list: "ec2 terminate-instances --instance-ids i-1 help" => "ec2 terminate-instances: ec2:TerminateInstances=delete";
+    row_10_but_not_behind_a_list: "ec2 terminate-instances --instance-ids i-1 help" => "ec2 terminate-instances: ec2:TerminateInstances=delete ec2:TerminateInstances=delete";
     row_10_unless_the_list_was_one_word: "ec2 terminate-instances --instance-ids=i-1 help" => "help: help=local";
     row_10_version_stops_everything: "ec2 terminate-instances --instance-ids i-1 --version" => "version: version=local";
     row_11_end_of_options_before_the_service: "-- ec2 describe-instances --max-items 1" => "ec2 describe-instances: ec2:DescribeInstances=read";
@@ -216,10 +216,6 @@ fn an_operation_says_what_it_is_about() {
         Some("b/a/k")
     );
     assert_eq!(
-        name("ec2 terminate-instances --dry-run --instance-ids i-1 i-2").as_deref(),
-        Some("i-1,i-2")
-    );
-    assert_eq!(
         name("lambda get-function-configuration --function-name f").as_deref(),
         Some("f")
     );
@@ -227,6 +223,36 @@ fn an_operation_says_what_it_is_about() {
     assert_eq!(name("s3 ls s3://b/p").as_deref(), Some("b/p"));
     let operation = read("elbv2 describe-load-balancers").unwrap().operations[0].clone();
     assert_eq!(operation.resource.unwrap().kind, "elbv2");
+}
+
+#[test]
+fn every_name_is_an_operation() {
+    for (line, expected) in [
+        (
+            "ec2 terminate-instances --dry-run --instance-ids i-1 i-3",
+            &["i-1", "i-3"][..],
+        ),
+        ("ec2 terminate-instances --instance-ids i-1 i-1", &["i-1"]),
+        (
+            r#"ec2 terminate-instances --instance-ids ["i-1","i-3"]"#,
+            &["i-1", "i-3"],
+        ),
+        (
+            "ec2 terminate-instances --instance-ids i-1 --instance-ids i-3",
+            &["i-3"],
+        ),
+        ("ec2 terminate-instances --instance-ids file://ids", &[]),
+    ] {
+        let operations = read(line).unwrap().operations;
+        assert!(
+            operations.iter().all(|one| one.effect == Effect::Delete),
+            "{line}"
+        );
+        let names: Vec<String> = operations.into_iter().filter_map(|one| one.name).collect();
+        assert_eq!(names, expected, "{line}");
+    }
+    let skeleton = read("ec2 terminate-instances --instance-ids i-1 i-3 --generate-cli-skeleton").unwrap();
+    assert_eq!(skeleton.operations.len(), 1);
 }
 
 #[test]

@@ -20,12 +20,15 @@ pub(super) fn read(row: &Row, words: &Words<'_, '_>) -> Result<Invocation, Unrea
     all_understood(row, &specs, &parsed)?;
 
     let request = Request { given: &parsed.given };
-    let mut invocation = Invocation::simple(Tool::Aws, row.key, describe(row, &request)?);
+    let mut invocation = Invocation::simple(Tool::Aws, row.key, describe(row));
     if request.sends_nothing() {
         invocation.operations = vec![Operation::new(Effect::Local, "generate-cli-skeleton")];
     } else if row.kind == Kind::Operation {
         special::apply(row, &request, &mut invocation)?;
         local_files(&request, &parsed, &mut invocation);
+    }
+    if !request.sends_nothing() {
+        invocation.name_each(request.names(row.key.rsplit(' ').next().unwrap_or_default()));
     }
     values::inspect(&parsed.given, &mut invocation);
     Ok(invocation)
@@ -110,14 +113,14 @@ impl<'p, 'a> Request<'p, 'a> {
         self.last("generate-cli-skeleton").is_some()
     }
 
-    /// What the request is about: bucket and key, or the option that is named after the operation's noun, or
-    /// the first that names anything.
-    fn name(&self, operation: &str) -> Option<String> {
+    /// What the request is about: bucket and key, or the values of the option that is named after the operation's noun, or
+    /// of the first that names anything. None where they stand in a file.
+    fn names(&self, operation: &str) -> Vec<String> {
         if let Some(bucket) = self.value("bucket") {
-            return Some(match self.value("key") {
+            return vec![match self.value("key") {
                 Some(key) => format!("{bucket}/{key}"),
                 None => bucket.to_owned(),
-            });
+            }];
         }
         let noun = operation.split_once('-').map_or("", |(_, noun)| noun);
         let noun = noun.strip_suffix('s').unwrap_or(noun);
@@ -140,15 +143,23 @@ impl<'p, 'a> Request<'p, 'a> {
         };
         let about_noun = |given: &&Given<'_>| !noun.is_empty() && given.spec.name.starts_with(noun);
         let naming = || self.given.iter().filter(names);
-        let chosen = naming().find(about_noun).or_else(|| naming().next())?;
-        let values: Vec<_> = chosen.values.iter().map(|value| value.text).collect();
-        let joined = values.join(",");
-        (!joined.is_empty() && values::file(&joined).is_none()).then_some(joined)
+        // Given twice, the last one counts.
+        let chosen = naming().find(about_noun).or_else(|| naming().next());
+        let Some(chosen) = chosen.and_then(|given| self.last(given.spec.name)) else {
+            return Vec::new();
+        };
+        let texts: Vec<&str> = chosen.values.iter().map(|value| value.text).collect();
+        let is_elsewhere = texts.iter().any(|text| values::file(text).is_some());
+        match texts.as_slice() {
+            _ if is_elsewhere || texts.iter().all(|text| text.is_empty()) => Vec::new(),
+            [one] => values::list(one).unwrap_or_else(|| vec![(*one).to_owned()]),
+            several => several.iter().map(|text| (*text).to_owned()).collect(),
+        }
     }
 }
 
 /// The operation as AWS itself classifies it; a waiter is the operation it polls.
-fn describe(row: &Row, request: &Request<'_, '_>) -> Result<Operation, Unreadable> {
+fn describe(row: &Row) -> Operation {
     let service = row.service();
     let prefix = table::find(service).map_or(service, |row| row.detail);
     let (api, effect) = match row.kind {
@@ -159,14 +170,9 @@ fn describe(row: &Row, request: &Request<'_, '_>) -> Result<Operation, Unreadabl
             (api, effect)
         }
     };
-    Ok(Operation {
-        effect,
-        verb: format!("{prefix}:{api}"),
-        resource: Some(Resource::kind(service)),
-        name: request.name(row.key.rsplit(' ').next().unwrap_or_default()),
-        scope: crate::Scope::default(),
-        workload: crate::Workload::default(),
-    })
+    let mut operation = Operation::new(effect, format!("{prefix}:{api}"));
+    operation.resource = Some(Resource::kind(service));
+    operation
 }
 
 /// By the access level. Where AWS says nothing (`?`), the name alone is no ground to call it a read.

@@ -3,6 +3,7 @@
 use super::argparse::{Given, Word};
 use super::table::VERSION_1;
 use crate::{FileUse, Hazard, Invocation};
+use serde_json::Value;
 
 const FILE: [&str; 2] = ["file://", "fileb://"];
 
@@ -69,6 +70,17 @@ pub(super) fn writes(invocation: &mut Invocation, path: &str, because: &str) {
 /// The path, when the whole value is to be read from a file.
 pub(super) fn file(value: &str) -> Option<&str> {
     FILE.iter().find_map(|scheme| value.strip_prefix(scheme))
+}
+
+/// What is in `["a","b"]`, which the tool takes for a list where it is the only value. `None` where it is no list of plain values.
+pub(super) fn list(value: &str) -> Option<Vec<String>> {
+    let values: Vec<Value> = serde_json::from_str(value.trim()).ok()?;
+    let plain = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    values.into_iter().map(plain).collect()
 }
 
 /// The path in `Key@=file://path`. The shorthand grammar allows spaces, lists and quotes between, so any `@`

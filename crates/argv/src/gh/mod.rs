@@ -22,6 +22,9 @@ use crate::{Effect, FileUse, Hazard, Invocation, Operation, Resource, Surroundin
 use args::Line;
 use table::Command;
 
+/// Commands whose arguments are each something that they are done to.
+const SEVERAL: &[&str] = &["issue edit"];
+
 /// Reads `words`, the words after `gh`.
 ///
 /// # Errors
@@ -80,6 +83,9 @@ fn finish(
         invocation.add_hazard(Hazard::RedirectsEndpoint, because);
     }
     elsewhere(line, around, &mut invocation)?;
+    if SEVERAL.contains(&line.path) {
+        invocation.name_each(line.positionals.iter().cloned());
+    }
     effects::hazards(line, &mut invocation);
     common(line, &mut invocation);
     Ok(invocation)

@@ -230,6 +230,18 @@ fn row_23_the_target_by_another_name() {
 }
 
 #[test]
+fn every_issue_that_is_edited_is_an_operation() {
+    let found = read("issue edit 1 2 3 -R o/r --add-label x").unwrap().operations;
+    let names: Vec<_> = found.iter().filter_map(|one| one.name.as_deref()).collect();
+    assert_eq!(names, ["1", "2", "3"]);
+    assert!(
+        found
+            .iter()
+            .all(|one| one.effect == Effect::Write && one.scope.repo.as_deref() == Some("o/r"))
+    );
+}
+
+#[test]
 fn what_is_not_known_is_named() {
     for (line, word) in [
         ("nothere", "nothere"),
