@@ -323,13 +323,20 @@ fn flag(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Flag> {
     if let Some(node) = mapping.get_node("means") {
         let known = [
             (Means::Namespace, "namespace"),
+            (Means::AllNamespaces, "all-namespaces"),
             (Means::Context, "context"),
             (Means::Reads, "reads"),
             (Means::Writes, "writes"),
         ];
         let word = reader.word(node, "means")?;
         flag.means = reader.one_of(word, node.span(), "what a value means", &known);
-        if flag.takes == Takes::Nothing {
+        let is_switch = flag.means == Some(Means::AllNamespaces);
+        if is_switch && flag.takes != Takes::Nothing {
+            reader.fault(
+                node.span(),
+                format!("`{}` means all namespaces, so it takes nothing", clip(name)),
+            );
+        } else if !is_switch && flag.takes == Takes::Nothing {
             reader.fault(
                 node.span(),
                 format!("`{}` takes nothing, so it can mean nothing", clip(name)),

@@ -292,6 +292,27 @@ fn every_name_is_judged() {
     }
 }
 
+#[test]
+fn the_namespace_is_the_one_that_helm_takes() {
+    use argv::Namespace::{All, Ambient, Named};
+    for (line, expected) in [
+        ("helm list", Ambient),
+        ("helm list -n dev", Named("dev".into())),
+        ("helm list -n dev -n ''", Ambient),
+        ("helm list -n dev --namespace=", Ambient),
+        ("helm list -n '' -n dev", Named("dev".into())),
+        ("helm list -n dev -A", All),
+        ("helm list -A -n dev", All),
+        ("helm list -A -n dev --all-namespaces=false", Named("dev".into())),
+        ("helm list --all-namespaces=false -A", All),
+    ] {
+        let found = read(line).unwrap();
+        assert_eq!(found.operations[0].scope.namespace, expected, "{line}");
+    }
+    let found = read("helm list --kube-context dev --kube-context ''").unwrap();
+    assert_eq!(found.operations[0].scope.context, None);
+}
+
 /// Every command in a tree, with its path.
 fn leaves(commands: &[Command], path: &str, found: &mut Vec<String>) {
     for command in commands {
@@ -356,6 +377,8 @@ fn rules_of_both_formats_speak_about_described_tools() {
                 ("helm -n dev list", "ALLOWED"),
                 ("helm list -ndev", "ALLOWED"),
                 ("helm list", "BLOCKED"),
+                ("helm list -n dev -A", "BLOCKED"),
+                ("helm list -n dev -n ''", "BLOCKED"),
                 ("helm list -n prod", "BLOCKED"),
                 ("helm get values web -n dev", "BLOCKED"),
                 ("helm uninstall web -n dev", "BLOCKED"),
@@ -468,6 +491,11 @@ fn a_faulty_description_is_faulted_with_its_place_and_the_nearest_word() {
             "commands:\n  list: {effect: read, names: frist}\n",
             6,
             "did you mean `first`",
+        ),
+        (
+            "commands:\n  list: {effect: read, flags: {all: {takes: value, means: all-namespaces}}}\n",
+            6,
+            "so it takes nothing",
         ),
         ("comands:\n  list: read\n", 5, "did you mean `commands`"),
     ] {

@@ -68,8 +68,11 @@ pub enum Takes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Means {
-    /// The namespace.
+    /// The namespace; an empty one is what the context says.
     Namespace,
+    /// Every namespace, whatever another flag says.
+    #[serde(rename = "all-namespaces")]
+    AllNamespaces,
     /// The context.
     Context,
     /// A file that is read.
@@ -384,10 +387,10 @@ impl<'d> Line<'d> {
     }
 
     /// Whether a switch is on: the last one given counts.
-    fn is_on(&self, name: &str) -> bool {
+    fn is_on(&self, is_it: impl Fn(&Flag) -> bool) -> bool {
         self.found
             .iter()
-            .rfind(|(flag, _)| flag.name == name)
+            .rfind(|(flag, _)| is_it(flag))
             .is_some_and(|(_, value)| value.is_none_or(|value| truth(value) == Some(true)))
     }
 
@@ -395,8 +398,8 @@ impl<'d> Line<'d> {
         let Some(command) = self.path.last() else {
             return Invocation::help(tool);
         };
-        let asks_for_help =
-            self.is_on("help") || (self.description.grammar == Grammar::Go && self.is_on("h"));
+        let asks_for_help = self.is_on(|flag| flag.name == "help")
+            || (self.description.grammar == Grammar::Go && self.is_on(|flag| flag.name == "h"));
         let Some(effect) = command.effect.filter(|_| !asks_for_help) else {
             return Invocation::help(tool);
         };
@@ -405,13 +408,18 @@ impl<'d> Line<'d> {
         let mut operation = Operation::new(effect, path.as_str());
         operation.resource = self.path.first().map(|first| Resource::kind(first.name.as_str()));
         for (flag, value) in &self.found {
-            match (flag.means, value) {
-                (Some(Means::Namespace), Some(value)) if !value.is_empty() => {
-                    operation.scope.namespace = Namespace::Named((*value).to_owned());
+            // Given empty it is as if it were not given: what the context says.
+            let value = value.filter(|value| !value.is_empty()).map(str::to_owned);
+            match flag.means {
+                Some(Means::Namespace) => {
+                    operation.scope.namespace = value.map_or(Namespace::Ambient, Namespace::Named);
                 }
-                (Some(Means::Context), Some(value)) => operation.scope.context = Some((*value).to_owned()),
+                Some(Means::Context) => operation.scope.context = value,
                 _ => {}
             }
+        }
+        if self.is_on(|flag| flag.means == Some(Means::AllNamespaces)) {
+            operation.scope.namespace = Namespace::All;
         }
         let most = match command.names {
             Names::All => self.positionals.len(),
