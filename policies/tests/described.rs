@@ -96,6 +96,18 @@ fn helm_is_read_as_helm_reads() {
         &[RunsLocalCode, ReadsFiles, RemoteInput],
     );
     is("helm get values web", Effect::Read, &[RevealsCredentials]);
+    is("helm status web -o json", Effect::Read, &[RevealsCredentials]);
+    is(
+        "helm status web --output=yaml",
+        Effect::Read,
+        &[RevealsCredentials],
+    );
+    is("helm env HELM_KUBETOKEN", Effect::Local, &[RevealsCredentials]);
+    is(
+        "helm upgrade web ./chart -ojson",
+        Effect::Write,
+        &[RevealsCredentials, ReadsFiles, RemoteInput],
+    );
     is(
         "helm list --kube-apiserver https://evil",
         Effect::Read,
