@@ -160,9 +160,7 @@ impl Draft {
         ];
         let mut words = BTreeMap::new();
         for (facet, value) in known {
-            if let Some(value) =
-                value.filter(|_| facet.owners().is_empty() || facet.owners().contains(&invocation.tool))
-            {
+            if let Some(value) = value.filter(|_| facet.belongs_to(invocation.tool)) {
                 words.insert(facet.key(), BTreeSet::from([literal(value)?]));
             }
         }

@@ -325,6 +325,17 @@ fn the_namespace_is_the_one_that_helm_takes() {
     assert_eq!(found.operations[0].scope.context, None);
 }
 
+#[test]
+fn what_is_suggested_for_a_described_tool_is_for_its_namespace_and_context_alone() {
+    let rules = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n  - id: x\n    allow: {tool: helm, command: version}\n";
+    let governance = Governance::load(Level::L2, None, &Site(rules)).unwrap();
+    let wanted = read("helm list -n dev --kube-context one").unwrap();
+    let document = governance.suggest(&[wanted], "").document;
+    for facet in ["namespace: [\"dev\"]", "context: [\"one\"]"] {
+        assert!(document.contains(facet), "{facet}: {document}");
+    }
+}
+
 /// Every command in a tree, with its path.
 fn leaves(commands: &[Command], path: &str, found: &mut Vec<String>) {
     for command in commands {
