@@ -91,15 +91,30 @@ fn paths_of(tool: Tool, variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBu
             let kubeconfig = paths_of(Tool::Kubectl, variable);
             // Terraform takes the old name where the new one is not set, and neither with `~`.
             let terraforms = set("TF_CLI_CONFIG_FILE").or_else(|| set("TERRAFORM_CONFIG"));
+            // helm's own directories are below those of XDG, and its plugins may be in several.
+            let below = |own: &str, base: &str, usual: &str| {
+                set(own).map_or_else(
+                    || {
+                        set(base)
+                            .map_or_else(|| home.join(usual), PathBuf::from)
+                            .join("helm")
+                    },
+                    PathBuf::from,
+                )
+            };
+            let data = below("HELM_DATA_HOME", "XDG_DATA_HOME", ".local/share");
+            let plugins = set("HELM_PLUGINS").map_or_else(
+                || vec![data.join("plugins")],
+                |list| std::env::split_paths(&list).collect(),
+            );
             let own = [
                 or_home("AWS_CONFIG_FILE", ".aws/config"),
                 or_home("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
                 terraforms.map_or_else(|| home.join(".terraformrc"), PathBuf::from),
                 home.join(".terraform.d"),
-                or_home("HELM_CONFIG_HOME", ".config/helm"),
-                or_home("HELM_PLUGINS", ".local/share/helm/plugins"),
+                below("HELM_CONFIG_HOME", "XDG_CONFIG_HOME", ".config"),
             ];
-            kubeconfig.into_iter().chain(own).collect()
+            kubeconfig.into_iter().chain(own).chain(plugins).collect()
         }
     }
 }
@@ -271,7 +286,28 @@ mod tests {
         };
         assert_eq!(terraform(&[]), "/h/.terraformrc");
         assert_eq!(terraform(&[("TERRAFORM_CONFIG", "/old")]), "/old");
-        assert_eq!(terraform(&[("TERRAFORM_CONFIG", "/old"), ("TF_CLI_CONFIG_FILE", "/new")]), "/new");
+        assert_eq!(
+            terraform(&[("TERRAFORM_CONFIG", "/old"), ("TF_CLI_CONFIG_FILE", "/new")]),
+            "/new"
+        );
+        let helm = |variables: &[(&str, &str)]| {
+            let all = [&[("HOME", "/h")], variables].concat();
+            of(Tool::of_name("helm").unwrap(), &all)[5..].to_vec()
+        };
+        assert_eq!(helm(&[]), ["/h/.config/helm", "/h/.local/share/helm/plugins"]);
+        assert_eq!(
+            helm(&[("XDG_CONFIG_HOME", "/c"), ("XDG_DATA_HOME", "/d")]),
+            ["/c/helm", "/d/helm/plugins"]
+        );
+        assert_eq!(
+            helm(&[
+                ("HELM_CONFIG_HOME", "/c"),
+                ("HELM_DATA_HOME", "/d"),
+                ("XDG_DATA_HOME", "/x")
+            ]),
+            ["/c", "/d/plugins"]
+        );
+        assert_eq!(helm(&[("HELM_PLUGINS", "/p:/q")])[1..], ["/p", "/q"]);
     }
 
     #[test]
