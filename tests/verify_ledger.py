@@ -68,7 +68,7 @@ def root(peaks):
 
 
 LINE = re.compile(
-    rb'\{"w":"([^"\\]*)","e":(\d+),"n":(\d+),"t":"[^"\\]*","m":\d+,"k":"([A-Za-z]+)",'
+    rb'\{"w":"([^"\\]*)","e":(\d+),"n":(\d+),"t":"[^"\\]*","m":(\d+),"k":"([A-Za-z]+)",'
     rb'"c":(?:null|\{"uid":\d+,"gid":\d+,"pid":\d+\}),"p":"([0-9a-f]{64})","d":(.*)')
 
 
@@ -76,6 +76,7 @@ class Ledger:
     def __init__(self):
         self.head, self.next, self.epoch, self.last = bytes(32), 0, 0, None
         self.peaks, self.key, self.segment, self.pruned, self.first_segment = [], None, 0, 0, 1
+        self.signed = (0, 0)
 
     def note(self, kind, note, key, more=()):
         """A signed note over the records before this one."""
@@ -95,8 +96,8 @@ class Ledger:
         body, hash_ = line[:-72], bytes.fromhex(line[-66:-2].decode())
         match = LINE.fullmatch(body)
         assert match, "not a record"
-        writer, epoch, seq, kind, previous, data = match.groups()
-        epoch, seq, kind, data = int(epoch), int(seq), kind.decode(), json.loads(data)
+        writer, epoch, seq, clock, kind, previous, data = match.groups()
+        epoch, seq, clock, kind, data = int(epoch), int(seq), int(clock), kind.decode(), json.loads(data)
         if kind == "OPEN" and self.key is None and seq > 0:
             self.next, self.head, self.epoch = seq, bytes.fromhex(previous.decode()), epoch - 1
             self.peaks = [bytes.fromhex(peak) for peak in data["tree"]]
@@ -122,6 +123,10 @@ class Ledger:
                 more = ("through %d" % data["through"],) if kind == "PRUNE" else ()
                 self.note(kind, data["note"], self.key, more)
                 self.pruned = data["through"] if kind == "PRUNE" else self.pruned
+            else:
+                assert clock - self.signed[1] <= 90 * 10**9 and seq - self.signed[0] <= 20000, "no checkpoint"
+        if kind in ("OPEN", "CHECKPOINT", "SEAL", "PRUNE"):
+            self.signed = (seq, clock)
         leaf, size = sha(b"\x00", line), self.next
         while size & 1:
             leaf, size = sha(b"\x01", self.peaks.pop(), leaf), size >> 1

@@ -15,7 +15,8 @@ use crate::records::{self, FORMAT, Open, Prune, Seal, Signed, Unsigned, origin};
 use crate::tree::{self, Tree};
 use serde::{Deserialize, Serialize};
 
-/// A writer signs at least every 60 s; a record this much later than the last signature of its epoch was left without.
+/// A writer signs at least every 60 s, and after a pause before anything else; an unsigned record this much later than the
+/// last signature of its epoch was left without.
 const MAX_UNSIGNED_NS: u64 = 90_000_000_000;
 /// A writer signs every 10 000 records, and at most a batch more.
 const MAX_UNSIGNED_RECORDS: u64 = 20_000;
@@ -406,6 +407,27 @@ impl Verifier {
             );
             return Err(self.tampered(Attack::Inserted, line.seq, what));
         }
+        if !matches!(line.kind, Kind::Checkpoint | Kind::Seal | Kind::Prune) {
+            return self.judge_unsigned(line);
+        }
+        let through;
+        let (note, more) = match line.kind {
+            Kind::Prune => {
+                let prune: Prune = self.data(line)?;
+                self.pruned = self.pruned.max(prune.through);
+                through = prune.through.to_string();
+                (prune.note, vec![("through", through.as_str())])
+            }
+            Kind::Seal => (self.data::<Seal>(line)?.note, vec![]),
+            _ => (self.data::<Signed>(line)?.note, vec![]),
+        };
+        records::check(&note, line, &self.tree, &more, &key).map_err(|error| self.unsigned(line, error))?;
+        self.last_signed = (line.seq, line.monotonic_ns);
+        Ok(())
+    }
+
+    /// A record without a signature must not be long after one. A signed one may: the writer was stopped, or its disk was.
+    fn judge_unsigned(&self, line: &Fields<'_>) -> Result<(), (State, Box<Fault>)> {
         let (signed_seq, signed_at) = self.last_signed;
         let late = line.monotonic_ns.saturating_sub(signed_at) > MAX_UNSIGNED_NS;
         if late || line.seq.saturating_sub(signed_seq) > MAX_UNSIGNED_RECORDS {
@@ -415,20 +437,6 @@ impl Verifier {
             );
             return Err(self.tampered(Attack::Stripped, line.seq, what));
         }
-        let through;
-        let (note, more) = match line.kind {
-            Kind::Checkpoint => (self.data::<Signed>(line)?.note, vec![]),
-            Kind::Seal => (self.data::<Seal>(line)?.note, vec![]),
-            Kind::Prune => {
-                let prune: Prune = self.data(line)?;
-                self.pruned = self.pruned.max(prune.through);
-                through = prune.through.to_string();
-                (prune.note, vec![("through", through.as_str())])
-            }
-            _ => return Ok(()),
-        };
-        records::check(&note, line, &self.tree, &more, &key).map_err(|error| self.unsigned(line, error))?;
-        self.last_signed = (line.seq, line.monotonic_ns);
         Ok(())
     }
 

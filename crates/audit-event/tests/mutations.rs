@@ -462,6 +462,24 @@ fn signatures_moved_or_changed() {
     });
 }
 
+/// A writer that was stopped, or whose disk took nothing for a while, signs first when it goes on.
+#[test]
+fn a_pause_that_a_signature_ends_is_no_fault() {
+    for kind in [Kind::Checkpoint, Kind::Seal] {
+        let mut paused = Ledger::new();
+        paused.open().events(2);
+        paused.at += 3_600_000_000_000;
+        paused.signed(Kind::Checkpoint).events(2);
+        paused.at += 95_000_000_000;
+        paused.signed(kind);
+        if kind == Kind::Checkpoint {
+            paused.signed(Kind::Seal);
+        }
+        let report = verify(&paused.segments, vec![]);
+        assert_eq!(report.verify, State::Sealed, "{:?}", report.fault);
+    }
+}
+
 #[test]
 fn signatures_left_out() {
     // Everything after the first OPEN written anew without any signature, as an attacker without keys must.
