@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The present epoch's private key.
 const KEY: &str = "key";
 /// The next epoch's, before its OPEN is durable.
-const NEXT_KEY: &str = "key.next";
+pub const NEXT_KEY: &str = "key.next";
 /// The last checkpoint: an anchor for whoever looks only here.
 const CHECKPOINT: &str = "checkpoint";
 
@@ -45,12 +45,12 @@ pub trait Volume {
 pub struct Directory(pub PathBuf);
 
 impl Directory {
-    /// The private keys that are there: the present one and, after a crash, the next one.
-    pub fn keys(&self) -> io::Result<Vec<[u8; 32]>> {
+    /// The private keys that are there, by their files: the present one and, after a crash, the next one.
+    pub fn keys(&self) -> io::Result<Vec<(&'static str, [u8; 32])>> {
         let mut keys = Vec::new();
         for name in [KEY, NEXT_KEY] {
             match std::fs::read(self.0.join(name)) {
-                Ok(bytes) => keys.extend(<[u8; 32]>::try_from(bytes)),
+                Ok(bytes) => keys.extend(<[u8; 32]>::try_from(bytes).map(|seed| (name, seed))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -113,7 +113,9 @@ impl Volume for Directory {
     }
 
     fn keep_next_key(&mut self, seed: &[u8; 32]) -> io::Result<()> {
-        self.write(NEXT_KEY, seed, 0o600)?;
+        // Never written in place: what lies there may be the only copy of a key.
+        self.write("key.next.new", seed, 0o600)?;
+        std::fs::rename(self.0.join("key.next.new"), self.0.join(NEXT_KEY))?;
         self.sync()
     }
 

@@ -17,6 +17,8 @@ mod file;
 mod orphans;
 pub mod reader;
 mod recovery;
+#[cfg(test)]
+mod scenarios;
 mod spool;
 mod store;
 mod writer;
@@ -24,7 +26,7 @@ mod writer;
 pub use disk::Limits;
 pub use writer::{Command, Content, OPERATOR, Submission, Submit, Writer};
 
-use self::file::{Directory, SegmentFile};
+use self::file::{Directory, LedgerFile, SegmentFile, Volume};
 use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
@@ -70,17 +72,17 @@ impl Ledger {
         let lock = lock(directory)?;
         let writer = writer_id(directory)?;
         let recovered = recovery::recover(directory)?;
-        let volume = Directory(directory.to_owned());
+        let mut volume = Directory(directory.to_owned());
         let lost = lost_since_checkpoint(&volume, &recovered)?;
         let gap = match (lost, accept_loss) {
             (None, _) => None,
             (Some(lost), Some(reason)) => Some(lost.gap(reason)),
             (Some(lost), None) => return Err(lost.refusal(directory)),
         };
-        let key = signing_key(&volume, &recovered)?;
         let path = recovered.path.clone();
-        let file = SegmentFile::open(&path).map_err(|error| io_failure(&path, &error))?;
+        let mut file = SegmentFile::open(&path).map_err(|error| io_failure(&path, &error))?;
         sync_directory(directory)?;
+        let key = signing_key(&mut volume, &mut file, &recovered)?;
         let events = EventsFile::catch_up(directory, recovered.cursor.next.saturating_sub(1))?;
         let beginning = Beginning {
             segment: recovered.segment,
@@ -187,19 +189,32 @@ fn lost_since_checkpoint(volume: &Directory, recovered: &Recovered) -> Result<Op
     Ok((lost.signed > lost.left).then_some(lost))
 }
 
-/// The private key that belongs to the last epoch.
-fn signing_key(volume: &Directory, recovered: &Recovered) -> Result<Option<SecretKey>, Failure> {
+/// The private key that belongs to the last epoch. When it is still the next one (killed between OPEN and promotion), it
+/// takes its place now: this start's own next key will be written where it lies. Its OPEN is made durable before, for the
+/// old key is erased then.
+fn signing_key(
+    volume: &mut Directory,
+    file: &mut SegmentFile,
+    recovered: &Recovered,
+) -> Result<Option<SecretKey>, Failure> {
     let Some(public) = &recovered.key else {
         return Ok(None);
     };
     let path = volume.0.join("key");
     let keys = volume.keys().map_err(|error| io_failure(&path, &error))?;
     let found = keys
-        .iter()
-        .map(SecretKey::from_seed)
-        .find(|key| key.public() == *public);
+        .into_iter()
+        .map(|(name, seed)| (name, SecretKey::from_seed(&seed)))
+        .find(|(_, key)| key.public() == *public);
     match found {
-        Some(key) => Ok(Some(key)),
+        Some((name, key)) => {
+            if name == file::NEXT_KEY {
+                file.sync()
+                    .and_then(|()| volume.promote_key())
+                    .map_err(|error| io_failure(&path, &error))?;
+            }
+            Ok(Some(key))
+        }
         None => Err(Failure::new(
             Exit::Damaged,
             format!(

@@ -1,0 +1,72 @@
+//! Starts, pauses and interruptions over a real directory: the ledger goes on, and verifies.
+
+use super::file::{Directory, LedgerFile, SegmentFile, Volume, segment_name};
+use super::store::{Beginning, Item, Store};
+use super::{Ledger, recovery};
+use audit_event::chain::{Cursor, Kind};
+use audit_event::tree::Tree;
+use audit_event::verify::{Checked, Report, State, Verifier};
+use std::path::Path;
+
+fn store(directory: &Path) -> Store<Directory> {
+    let mut volume = Directory(directory.to_owned());
+    let file = volume.create(1).unwrap();
+    let beginning = Beginning {
+        segment: 1,
+        length: 0,
+        cursor: Cursor::start(),
+        tree: Tree::default(),
+        key: None,
+        writer: "0123456789abcdef".to_owned(),
+    };
+    std::fs::write(directory.join("writer"), &beginning.writer).unwrap();
+    let mut store = Store::new(volume, file, beginning);
+    store.open_epoch(None, &serde_json::json!({})).unwrap();
+    store
+}
+
+fn events(count: usize) -> Vec<Item> {
+    let item = |i| Item {
+        kind: Kind::Event,
+        peer: None,
+        data: format!(r#"{{"decision":"BLOCKED","i":{i}}}"#),
+    };
+    (0..count).map(item).collect()
+}
+
+fn verify(directory: &Path) -> Report {
+    let mut verifier = Verifier::new(Vec::new());
+    for (number, path) in recovery::segments(directory).unwrap() {
+        verifier.begin_segment(&segment_name(number));
+        for line in std::fs::read(path).unwrap().split_inclusive(|b| *b == b'\n') {
+            verifier.record(&Checked::of(line.strip_suffix(b"\n").unwrap()));
+        }
+    }
+    verifier.end(None)
+}
+
+fn open(directory: &Path) -> Ledger {
+    Ledger::open(directory, &serde_json::json!({}), None).unwrap()
+}
+
+/// Killed between the OPEN's sync and the key's promotion, twice: the key that signs is never the one that is overwritten.
+#[test]
+fn a_key_that_was_not_promoted_is_not_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = store(directory.path());
+    first.commit(&events(1)).unwrap();
+    drop(first);
+    let at = |name: &str| directory.path().join(name);
+    std::fs::rename(at("key"), at("key.next")).unwrap();
+    std::fs::write(at("key"), [0; 32]).unwrap();
+    let recovered = recovery::recover(directory.path()).unwrap();
+    let mut volume = Directory(directory.path().to_owned());
+    let mut file = SegmentFile::open(&recovered.path).unwrap();
+    file.sync().unwrap();
+    super::signing_key(&mut volume, &mut file, &recovered).unwrap();
+    // The start that fails: its own next key is written, its OPEN never is.
+    volume.keep_next_key(&[9; 32]).unwrap();
+    drop(open(directory.path()));
+    let report = verify(directory.path());
+    assert_eq!(report.verify, State::Unsealed, "{:?}", report.fault);
+}
