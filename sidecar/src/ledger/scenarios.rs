@@ -7,6 +7,7 @@ use audit_event::chain::{Cursor, Kind};
 use audit_event::tree::Tree;
 use audit_event::verify::{Checked, Report, State, Verifier};
 use std::path::Path;
+use std::time::Duration;
 
 fn store(directory: &Path) -> Store<Directory> {
     let mut volume = Directory(directory.to_owned());
@@ -47,6 +48,64 @@ fn verify(directory: &Path) -> Report {
 
 fn open(directory: &Path) -> Ledger {
     Ledger::open(directory, &serde_json::json!({}), None).unwrap()
+}
+
+#[test]
+fn a_writer_that_was_stopped_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(directory.path());
+    store.commit(&events(3)).unwrap();
+    for minutes in [2, 200] {
+        store.grow_older(Duration::from_secs(60 * minutes));
+        assert_eq!(store.commit(&events(2)).unwrap().len(), 2);
+        store.grow_older(Duration::from_secs(60 * minutes));
+        store.sign().unwrap();
+    }
+    store.grow_older(Duration::from_secs(600));
+    store.seal().unwrap();
+    let report = verify(directory.path());
+    assert_eq!(report.verify, State::Sealed, "{:?}", report.fault);
+    drop(open(directory.path()));
+}
+
+#[test]
+fn many_records_at_once_are_signed_between() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(directory.path());
+    assert_eq!(store.commit(&events(45_000)).unwrap().len(), 45_000);
+    store.seal().unwrap();
+    let report = verify(directory.path());
+    assert_eq!(report.verify, State::Sealed, "{:?}", report.fault);
+    assert_eq!(report.events, 45_000);
+}
+
+#[test]
+fn a_line_that_no_reader_would_take_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(directory.path());
+    let long = Item::own(Kind::Gap, &serde_json::json!({ "why": "x".repeat(3 << 20) }));
+    assert!(store.commit(&[long]).is_err());
+    store.commit(&events(1)).unwrap();
+    store.seal().unwrap();
+    assert_eq!(verify(directory.path()).verify, State::Sealed);
+}
+
+/// The SEAL was written, the next segment's OPEN was not: what comes first then is an OPEN, whatever was asked for.
+#[test]
+fn removal_after_an_interrupted_rotation_begins_with_an_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(directory.path());
+    store.commit(&events(3)).unwrap();
+    store.rotate().unwrap();
+    store.commit(&events(3)).unwrap();
+    store.rotate_without_open().unwrap();
+    store.prune(1, 1).unwrap();
+    store.commit(&events(1)).unwrap();
+    store.seal().unwrap();
+    assert!(!directory.path().join(segment_name(1)).exists());
+    let report = verify(directory.path());
+    assert_eq!(report.verify, State::Sealed, "{:?}", report.fault);
+    drop(open(directory.path()));
 }
 
 /// Killed between the OPEN's sync and the key's promotion, twice: the key that signs is never the one that is overwritten.

@@ -4,7 +4,7 @@
 //! acknowledged.
 
 use super::file::{LedgerFile, Volume};
-use super::recovery::Torn;
+use super::recovery::{MAX_LINE, Torn};
 use audit_event::chain::{Cursor, Draft, Hash, Kind, Peer, write_line};
 use audit_event::note::SecretKey;
 use audit_event::records::{self, Open, Place, Prune, Seal, Signed};
@@ -157,21 +157,15 @@ impl<V: Volume> Store<V> {
 
     /// Makes all of `items` durable, in order, with one write and one sync; or none of them.
     pub fn commit(&mut self, items: &[Item]) -> Result<Vec<Written>, CommitError> {
-        let mut entries = Vec::with_capacity(items.len().saturating_add(1));
-        if self.needs_open() {
-            entries.push(Entry::Open);
-        } else if self.must_sign() {
-            entries.push(Entry::Checkpoint);
-        }
-        let own = entries.len();
-        entries.extend(items.iter().map(Entry::Plain));
-        let mut written = self.append(&entries)?;
-        Ok(written.split_off(own.min(written.len())))
+        let entries: Vec<Entry<'_>> = items.iter().map(Entry::Plain).collect();
+        self.append(&entries)
     }
 
     /// Signs what stands unsigned, when it is time.
     pub fn sign(&mut self) -> Result<(), CommitError> {
-        if self.must_sign() {
+        let (seq, when) = self.last_signed;
+        let unsigned = self.cursor.next.saturating_sub(seq.saturating_add(1));
+        if !self.needs_open() && must_sign(unsigned, when.elapsed()) {
             self.append(&[Entry::Checkpoint]).map(drop)
         } else {
             Ok(())
@@ -191,6 +185,17 @@ impl<V: Volume> Store<V> {
         if self.needs_open() {
             return Ok(()); // begun already
         }
+        self.seal_into_next()?;
+        self.append(&[Entry::Open]).map(drop)
+    }
+
+    /// A rotation of which the last step failed.
+    #[cfg(test)]
+    pub fn rotate_without_open(&mut self) -> Result<(), CommitError> {
+        self.seal_into_next()
+    }
+
+    fn seal_into_next(&mut self) -> Result<(), CommitError> {
         self.refuse_when_broken()?;
         self.make_next_key().map_err(CommitError::Write)?;
         let next = self.segment.saturating_add(1);
@@ -207,20 +212,12 @@ impl<V: Volume> Store<V> {
         self.segment = next;
         self.length = 0;
         self.segment_began = Instant::now();
-        self.append(&[Entry::Open]).map(drop)
+        Ok(())
     }
 
     /// Whether the next record must be an OPEN.
     fn needs_open(&self) -> bool {
-        self.cursor.last.is_none() || self.cursor.is_sealed()
-    }
-
-    fn must_sign(&self) -> bool {
-        let (seq, when) = self.last_signed;
-        let unsigned = self.cursor.next.saturating_sub(seq.saturating_add(1));
-        let age = when.elapsed();
-        !self.needs_open()
-            && (unsigned >= SIGN_RECORDS || age >= SIGN_IDLE || (unsigned > 0 && age >= SIGN_DIRTY))
+        needs_open(&self.cursor)
     }
 
     fn make_next_key(&mut self) -> io::Result<()> {
@@ -252,10 +249,8 @@ impl<V: Volume> Store<V> {
         self.length = self.length.saturating_add(lines.bytes.len() as u64);
         self.cursor = lines.cursor;
         self.tree = lines.tree;
-        if let Some(seq) = lines.signed {
-            self.last_signed = (seq, lines.at);
-        }
-        if entries.iter().any(|entry| matches!(entry, Entry::Open)) {
+        self.last_signed = lines.signed;
+        if lines.has_opened {
             self.key = self.next_key.take();
             // Without this the old key would stay usable; and the next start could not tell which one is ours.
             if let Err(error) = self.volume.promote_key() {
@@ -273,6 +268,9 @@ impl<V: Volume> Store<V> {
         Ok(lines.written)
     }
 
+    /// The lines for `entries`, and before each what must stand there: OPEN after a SEAL, and CHECKPOINT when a plain record
+    /// would be too late or too many. That is judged by the instant that the lines bear: the process may have been stopped
+    /// until just now.
     fn lines(&self, entries: &[Entry<'_>]) -> Result<Lines, CommitError> {
         let mut lines = Lines {
             bytes: Vec::with_capacity(entries.iter().map(Entry::size).sum()),
@@ -280,36 +278,48 @@ impl<V: Volume> Store<V> {
             cursor: self.cursor.clone(),
             tree: self.tree.clone(),
             at: Instant::now(),
-            signed: None,
+            wall: format!("{:.6}", jiff::Timestamp::now()),
+            signed: self.last_signed,
+            has_opened: false,
             note: None,
         };
-        let wall = format!("{:.6}", jiff::Timestamp::now());
-        let since = lines.at.saturating_duration_since(self.started);
-        let monotonic_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
         for entry in entries {
-            let opens = matches!(entry, Entry::Open);
-            if opens {
-                lines.cursor.epoch = lines.cursor.epoch.saturating_add(1);
+            if needs_open(&lines.cursor) && !matches!(entry, Entry::Open) {
+                self.line(&Entry::Open, &mut lines)?;
             }
-            let own = self.compose(entry, &mut lines)?;
-            let (kind, peer, data) = match (&own, entry) {
-                (Some((kind, data)), _) => (*kind, None, data.as_str()),
-                (None, Entry::Plain(item)) => (item.kind, item.peer, item.data.as_str()),
-                (None, _) => continue,
-            };
-            let draft = Draft {
-                writer: &self.writer,
-                epoch: lines.cursor.epoch,
-                seq: lines.cursor.next,
-                wall: &wall,
-                monotonic_ns,
-                kind,
-                peer,
-                data,
-            };
-            lines.write(&draft, own.is_some());
+            if matches!(entry, Entry::Plain(_)) && lines.must_sign() {
+                self.line(&Entry::Checkpoint, &mut lines)?;
+            }
+            self.line(entry, &mut lines)?;
         }
         Ok(lines)
+    }
+
+    fn line(&self, entry: &Entry<'_>, lines: &mut Lines) -> Result<(), CommitError> {
+        if matches!(entry, Entry::Open) {
+            lines.cursor.epoch = lines.cursor.epoch.saturating_add(1);
+        }
+        let own = self.compose(entry, lines)?;
+        let (kind, peer, data) = match (&own, entry) {
+            (Some((kind, data)), _) => (*kind, None, data.as_str()),
+            (None, Entry::Plain(item)) => (item.kind, item.peer, item.data.as_str()),
+            (None, _) => return Ok(()),
+        };
+        let since = lines.at.saturating_duration_since(self.started);
+        let wall = lines.wall.clone();
+        let draft = Draft {
+            writer: &self.writer,
+            epoch: lines.cursor.epoch,
+            seq: lines.cursor.next,
+            wall: &wall,
+            monotonic_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            kind,
+            peer,
+            data,
+        };
+        lines.write(&draft, own.is_some())?;
+        lines.has_opened |= matches!(entry, Entry::Open);
+        Ok(())
     }
 
     /// The kind and data of a signed record.
@@ -321,6 +331,12 @@ impl<V: Volume> Store<V> {
             epoch: lines.cursor.epoch,
         };
         let no_key = || CommitError::Broken("there is no key to sign with".to_owned());
+        // After an OPEN in the same batch the new key signs already.
+        let key = if lines.has_opened {
+            self.next_key.as_ref()
+        } else {
+            self.key.as_ref()
+        };
         let (kind, data) = match entry {
             Entry::Plain(_) => return Ok(None),
             Entry::Open => {
@@ -338,24 +354,19 @@ impl<V: Volume> Store<V> {
                 (Kind::Open, serde_json::to_string(&open))
             }
             Entry::Checkpoint => {
-                let note = records::note(
-                    Kind::Checkpoint,
-                    &place,
-                    &[],
-                    self.key.as_ref().ok_or_else(no_key)?,
-                );
+                let note = records::note(Kind::Checkpoint, &place, &[], key.ok_or_else(no_key)?);
                 lines.note = Some(note.clone());
                 (Kind::Checkpoint, serde_json::to_string(&Signed { note }))
             }
             Entry::Seal => {
-                let note = records::note(Kind::Seal, &place, &[], self.key.as_ref().ok_or_else(no_key)?);
+                let note = records::note(Kind::Seal, &place, &[], key.ok_or_else(no_key)?);
                 let records = lines.cursor.next;
                 lines.note = Some(note.clone());
                 (Kind::Seal, serde_json::to_string(&Seal { records, note }))
             }
             Entry::Prune(through) => {
                 let more = [("through", through.to_string())];
-                let note = records::note(Kind::Prune, &place, &more, self.key.as_ref().ok_or_else(no_key)?);
+                let note = records::note(Kind::Prune, &place, &more, key.ok_or_else(no_key)?);
                 (
                     Kind::Prune,
                     serde_json::to_string(&Prune {
@@ -410,6 +421,14 @@ impl<V: Volume> Store<V> {
         self.last_signed.1.elapsed()
     }
 
+    /// As if so much time had passed since everything so far.
+    #[cfg(test)]
+    pub fn grow_older(&mut self, by: Duration) {
+        for instant in [&mut self.started, &mut self.last_signed.1] {
+            *instant = instant.checked_sub(by).unwrap_or(*instant);
+        }
+    }
+
     /// The file, for checks.
     pub fn file(&self) -> &V::File {
         &self.file
@@ -426,29 +445,57 @@ impl Entry<'_> {
     }
 }
 
+/// After this only an OPEN may stand.
+fn needs_open(cursor: &Cursor) -> bool {
+    cursor.last.is_none() || cursor.is_sealed()
+}
+
+/// Whether it is time to sign, with so many records unsigned and the last signature so old.
+fn must_sign(unsigned: u64, age: Duration) -> bool {
+    unsigned >= SIGN_RECORDS || age >= SIGN_IDLE || (unsigned > 0 && age >= SIGN_DIRTY)
+}
+
 /// Lines that are not written yet, and what will be so when they are.
 struct Lines {
     bytes: Vec<u8>,
+    /// The plain ones' places.
     written: Vec<Written>,
     cursor: Cursor,
     tree: Tree,
     at: Instant,
-    signed: Option<u64>,
+    wall: String,
+    /// The last signed record, and when.
+    signed: (u64, Instant),
+    has_opened: bool,
     note: Option<String>,
 }
 
 impl Lines {
-    fn write(&mut self, draft: &Draft<'_>, is_signed: bool) {
+    fn must_sign(&self) -> bool {
+        let (seq, when) = self.signed;
+        let unsigned = self.cursor.next.saturating_sub(seq.saturating_add(1));
+        must_sign(unsigned, self.at.saturating_duration_since(when))
+    }
+
+    /// Adds a line, unless it is one that no reader would take.
+    fn write(&mut self, draft: &Draft<'_>, is_signed: bool) -> Result<(), CommitError> {
         let start = self.bytes.len();
         let hash = write_line(&mut self.bytes, self.cursor.head, draft);
+        let length = self.bytes.len().saturating_sub(start);
+        if length as u64 >= MAX_LINE {
+            let why = format!("a record of {length} bytes is longer than a line may be");
+            return Err(CommitError::Write(io::Error::other(why)));
+        }
         let line = self.bytes.get(start..self.bytes.len().saturating_sub(1));
         self.tree.push(tree::leaf(line.unwrap_or_default()));
-        self.written.push(Written { seq: draft.seq, hash });
         if is_signed {
-            self.signed = Some(draft.seq);
+            self.signed = (draft.seq, self.at);
+        } else {
+            self.written.push(Written { seq: draft.seq, hash });
         }
         self.cursor.next = draft.seq.saturating_add(1);
         self.cursor.head = hash;
         self.cursor.last = Some(draft.kind);
+        Ok(())
     }
 }
