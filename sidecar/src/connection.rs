@@ -1,6 +1,6 @@
 //! One connection: frames in, answers out, each within a deadline. A client that stalls is dropped, not waited for.
 
-use crate::ledger::{Command, Content, Submission, Submit};
+use crate::ledger::{Command, Content, OPERATOR, Submission, Submit};
 use crate::shared::Shared;
 use crate::stop::Stop;
 use audit_event::chain::Peer;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 /// For the first request, for the rest of a frame that has begun, and for taking an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// A gate runs one command; whoever runs more over one connection has those beyond this closed at the next start.
+/// A gate runs one command; whoever runs more over one connection must say first how some of them ended.
 const MAX_RUNNING: usize = 64;
 /// Keys that `events.ndjson` adds; an event that brings them could pretend to be another record.
 const RESERVED: [&str; 3] = ["kind", "seq", "hash"];
@@ -167,14 +167,27 @@ async fn handle(
             message: "too many requests; slow down".to_owned(),
         });
     }
+    let mut begun = None;
     let (raw, content) = match request {
         Request::Status => return Ok(Response::Status(shared.status())),
         Request::Record { event } => {
             let parsed = decision(event.get(), peer, shared)?;
-            if parsed.decision == Decision::Allowed && running.len() < MAX_RUNNING {
+            let raw = one_line(event)?;
+            let runs = parsed.decision == Decision::Allowed && parsed.wrapper != OPERATOR;
+            if runs && !running.contains(&parsed.event_id) {
+                if running.len() >= MAX_RUNNING {
+                    let message = format!(
+                        "{MAX_RUNNING} commands of this connection have no outcome yet; say first how one ended"
+                    );
+                    return Ok(Response::Error {
+                        code: ErrorCode::Busy,
+                        message,
+                    });
+                }
                 running.push(parsed.event_id.clone());
+                begun = Some(parsed.event_id.clone());
             }
-            (one_line(event)?, Content::Decision(Box::new(parsed)))
+            (raw, Content::Decision(Box::new(parsed)))
         }
         Request::Outcome { outcome } => {
             let parsed = self::outcome(outcome.get())?;
@@ -199,7 +212,11 @@ async fn handle(
     };
     let command = Command::Record(Box::new(submission));
     submit.send(command).await.map_err(|_| gone())?;
-    answered.await.map_err(|_| gone())
+    let response = answered.await.map_err(|_| gone())?;
+    if matches!(response, Response::Error { .. }) {
+        running.retain(|id| Some(id) != begun.as_ref());
+    }
+    Ok(response)
 }
 
 /// Reads an outcome that a gate may send.

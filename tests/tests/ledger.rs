@@ -2,7 +2,13 @@
 
 use acceptance::load::{Client, Sidecar, press};
 use acceptance::session::{Scratch, finish};
+use audit_event::chain::{Cursor, Draft, Kind, write_line};
+use audit_event::frame::{announced_length, decode_response, encode_request};
+use audit_event::{Request, Response};
 use serde_json::Value;
+use serde_json::value::RawValue;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -328,6 +334,147 @@ fn the_record_can_be_queried_proved_and_searched() {
     assert_eq!(holds(&grown.out()), 0, "{}", grown.err());
     let old_root = serde_json::from_str::<Value>(&grown.out()).expect("JSON")["old_root"].to_string();
     assert_eq!(holds(&grown.out().replacen(&old_root[1..9], "00000000", 1)), 2);
+}
+
+/// The number `n` as an event's id.
+fn id(n: usize) -> String {
+    format!("ffffffff-0000-7000-8000-{n:012}")
+}
+
+/// A decision of this user's gate, as process 1 says it.
+fn decided(n: usize, decision: &str) -> String {
+    let uid = nix::unistd::getuid().as_raw();
+    serde_json::json!({
+        "ts": "2026-04-07T14:32:01.123456Z", "wrapper": "kubectl", "command": "kubectl get pods",
+        "governance_level": "L2", "track": "", "allowlist_hit": false, "decision": decision,
+        "caller_profile": "load", "caller_agent_run_id": "", "schema": 1, "event_id": id(n), "request_id": id(n),
+        "argv": [], "argv_bytes": 0, "argv_sha256": "", "operation": "get", "operations": [], "hazards": [],
+        "reason": "", "message": "", "rule": null, "policy_digest": "", "binary": null,
+        "environment_changed": [], "cwd": "/", "uid": uid, "gid": 0, "pid": 1, "ppid": 1, "parent": "", "host": ""
+    })
+    .to_string()
+}
+
+fn ended(n: usize, more: &str) -> String {
+    let id = id(n);
+    format!(
+        r#"{{"ts":"2026-04-07T14:32:02Z","event_id":"{id}","exit_code":0,"signal":null,"not_started":null,"duration_us":1{more}}}"#
+    )
+}
+
+fn ask(stream: &mut UnixStream, request: &Request) -> Response {
+    let frame = encode_request(request).expect("a request is JSON");
+    stream.write_all(&frame).expect("the sidecar reads");
+    let mut prefix = [0; 4];
+    stream.read_exact(&mut prefix).expect("the sidecar answers");
+    let mut bytes = vec![0; announced_length(prefix).expect("a length")];
+    stream.read_exact(&mut bytes).expect("the sidecar answers");
+    decode_response(&bytes).expect("a response")
+}
+
+fn raw(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).expect("JSON")
+}
+
+fn connect(sidecar: &Sidecar) -> UnixStream {
+    let stream = UnixStream::connect(sidecar.socket()).expect("the sidecar listens");
+    let patience = Some(Duration::from_secs(20));
+    stream.set_read_timeout(patience).expect("a time can be set");
+    stream
+}
+
+#[test]
+fn a_connection_may_have_so_many_commands_without_an_outcome() {
+    let mut sidecar = Sidecar::start(&[]);
+    let mut stream = connect(&sidecar);
+    let record = |n| Request::Record {
+        event: raw(decided(n, "ALLOWED")),
+    };
+    let is_recorded = |response: &Response| matches!(response, Response::Recorded { .. });
+    for n in 0..64 {
+        let response = ask(&mut stream, &record(n));
+        assert!(is_recorded(&response), "{n}: {response:?}");
+    }
+    let refused = ask(&mut stream, &record(64));
+    assert!(
+        format!("{refused:?}").contains("have no outcome yet"),
+        "{refused:?}"
+    );
+    assert!(
+        is_recorded(&ask(&mut stream, &record(3))),
+        "a repeat is no other command"
+    );
+    let outcome = raw(ended(3, ""));
+    assert!(is_recorded(&ask(&mut stream, &Request::Outcome { outcome })));
+    assert!(is_recorded(&ask(&mut stream, &record(64))));
+    sidecar.stop();
+    assert_eq!(
+        reeve(&["audit", "verify"], &sidecar.ledger()).status.code(),
+        Some(0)
+    );
+}
+
+/// A spool of this user's with these lines.
+fn spool(directory: &Path, lines: impl Iterator<Item = (Kind, String)>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut cursor = Cursor::start();
+    for (kind, data) in lines {
+        let draft = Draft {
+            writer: "spool",
+            epoch: 0,
+            seq: cursor.next,
+            wall: "2026-04-07T14:32:01Z",
+            monotonic_ns: 0,
+            kind,
+            peer: None,
+            data: &data,
+        };
+        cursor.head = write_line(&mut bytes, cursor.head, &draft);
+        cursor.next += 1;
+    }
+    std::fs::create_dir_all(directory).expect("a directory can be made");
+    let path = directory.join(format!("{}.spool", nix::unistd::getuid()));
+    std::fs::write(path, &bytes).expect("a file can be written");
+    bytes
+}
+
+/// The records of this kind, as exported, when there are enough of them or time is up.
+fn exported(sidecar: &Sidecar, kind: &str, enough: usize) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let output = reeve(&["audit", "export"], &sidecar.ledger());
+        let found: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"))
+            .filter(|line| line["kind"] == kind)
+            .collect();
+        if found.len() >= enough || begun.elapsed() > Duration::from_secs(20) {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// More commands without an outcome than may be remembered, all of process 1, which lives: the ledger closes them, with
+/// signatures between, and can be opened again.
+#[test]
+fn thousands_of_commands_without_an_outcome_are_closed() {
+    let spools = tempfile::tempdir().expect("a directory can be made");
+    let directory = spools.path().to_str().expect("text");
+    let mut sidecar = Sidecar::start(&["--spool", directory]);
+    spool(
+        spools.path(),
+        (0..11_000).map(|n| (Kind::Event, decided(n, "ALLOWED"))),
+    );
+    let closed = exported(&sidecar, "exit", 11_000 - 4096);
+    assert_eq!(closed.len(), 11_000 - 4096);
+    assert_eq!(closed[0]["event_id"], id(0));
+    sidecar.kill();
+    sidecar.restart();
+    sidecar.stop();
+    assert_eq!(exported(&sidecar, "exit", 11_000).len(), 11_000);
+    let verified = reeve(&["audit", "verify"], &sidecar.ledger());
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
 }
 
 /// Runs a command with this input.

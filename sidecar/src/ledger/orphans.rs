@@ -4,16 +4,23 @@ use audit_event::EventId;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// So many whose gate holds no connection are remembered; what a spool says of its process cannot be relied on.
+const MAX_ALONE: usize = 4096;
+
 /// The commands that run, by their decision's id.
 #[derive(Debug, Default)]
 pub struct Orphans {
-    /// With the gate's process, 0 when it cannot be seen from here.
     running: BTreeMap<EventId, Running>,
+    /// How many there have been.
+    begun: u64,
 }
 
 #[derive(Debug)]
 struct Running {
+    /// The gate's process, 0 when it cannot be seen from here.
     pid: i32,
+    /// Its place among all that began.
+    place: u64,
     /// Nobody holds a connection for it: from before the start, or from a spool.
     is_alone: bool,
 }
@@ -21,12 +28,18 @@ struct Running {
 impl Orphans {
     /// From the walk at the start: the connections of that time are gone.
     pub fn allowed(&mut self, id: &EventId, pid: i32) {
-        self.running.insert(id.clone(), Running { pid, is_alone: true });
+        self.begin(id, pid, true);
     }
 
     /// Somebody holds a connection for it, and will say when that ends.
     pub fn accompanied(&mut self, id: &EventId, pid: i32) {
-        self.running.insert(id.clone(), Running { pid, is_alone: false });
+        self.begin(id, pid, false);
+    }
+
+    fn begin(&mut self, id: &EventId, pid: i32, is_alone: bool) {
+        let place = self.begun;
+        self.begun = place.saturating_add(1);
+        self.running.insert(id.clone(), Running { pid, place, is_alone });
     }
 
     /// It has an outcome.
@@ -52,6 +65,19 @@ impl Orphans {
             .filter(|(_, running)| is_gone(running))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+
+    /// The oldest of those without a connection, when there are too many of them.
+    pub fn excess(&self) -> Vec<EventId> {
+        let mut alone: Vec<(u64, &EventId)> = self
+            .running
+            .iter()
+            .filter(|(_, running)| running.is_alone)
+            .map(|(id, running)| (running.place, id))
+            .collect();
+        alone.sort_unstable();
+        let excess = alone.len().saturating_sub(MAX_ALONE);
+        alone.into_iter().take(excess).map(|(_, id)| id.clone()).collect()
     }
 
     /// All of them: the writer ends.
@@ -85,5 +111,21 @@ mod tests {
         orphans.ended(&id(2));
         assert!(orphans.left_alone().is_empty());
         assert_eq!(orphans.count(), 2);
+    }
+
+    #[test]
+    fn of_too_many_without_a_connection_the_oldest_go() {
+        let id = |n: usize| {
+            format!("00000000-0000-7000-8000-{:012}", 999_999 - n)
+                .parse::<EventId>()
+                .unwrap()
+        };
+        let mut orphans = Orphans::default();
+        orphans.accompanied(&id(0), 1);
+        for n in 1..=MAX_ALONE + 3 {
+            orphans.allowed(&id(n), 1);
+        }
+        assert!(orphans.left_alone().is_empty(), "process 1 lives");
+        assert_eq!(orphans.excess(), [id(1), id(2), id(3)]);
     }
 }

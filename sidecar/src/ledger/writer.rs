@@ -389,6 +389,8 @@ impl Desk {
         self.drain_spools();
         let alone = self.orphans.left_alone();
         self.close(&alone, "its gate was gone when the ledger was opened");
+        let excess = self.orphans.excess();
+        self.close(&excess, "too many commands without an outcome came after it");
         self.shared.metrics.checkpoint_age(self.store.checkpoint_age());
         let kept = self.store.sign().and_then(|()| self.rotate_when_due());
         if let Err(error) = kept {
@@ -611,9 +613,19 @@ impl Desk {
 
     /// Says of commands that nobody will say how they ended.
     fn close(&mut self, ids: &[EventId], why: &str) {
+        for some in ids.chunks(BATCH) {
+            if let Err(error) = self.close_some(some, why) {
+                // They stay open; the next tick or the next start closes them.
+                tracing::error!(%error, "commands without an outcome cannot be closed");
+                return;
+            }
+        }
+    }
+
+    fn close_some(&mut self, ids: &[EventId], why: &str) -> Result<(), CommitError> {
         let open: Vec<&EventId> = ids.iter().filter(|id| self.orphans.has(id)).collect();
         if open.is_empty() {
-            return;
+            return Ok(());
         }
         let ts = format!("{:.6}", jiff::Timestamp::now());
         let items: Result<Vec<Item>, serde_json::Error> = open
@@ -635,25 +647,18 @@ impl Desk {
                 })
             })
             .collect();
-        let written = match items {
-            Ok(items) => self.commit(&items).map(|written| (items, written)),
-            Err(error) => Err(CommitError::Write(std::io::Error::other(error))),
-        };
-        match written {
-            Ok((items, written)) => {
-                for (item, place) in items.iter().zip(&written) {
-                    self.events
-                        .add(&item.data, Kind::Exit.name(), place.seq, &place.hash);
-                }
-                for id in open {
-                    self.orphans.ended(id);
-                    self.shared.metrics.incomplete();
-                }
-                self.flush_events();
-            }
-            // They stay open; the next tick or the next start closes them.
-            Err(error) => tracing::error!(%error, "commands without an outcome cannot be closed"),
+        let items = items.map_err(|error| CommitError::Write(std::io::Error::other(error)))?;
+        let written = self.commit(&items)?;
+        for (item, place) in items.iter().zip(&written) {
+            self.events
+                .add(&item.data, Kind::Exit.name(), place.seq, &place.hash);
         }
+        for id in open {
+            self.orphans.ended(id);
+            self.shared.metrics.incomplete();
+        }
+        self.flush_events();
+        Ok(())
     }
 
     fn flush_events(&mut self) {
