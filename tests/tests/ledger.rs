@@ -151,7 +151,8 @@ fn old_segments_go_only_when_every_sink_has_them() {
         "it has rotated"
     );
     assert!(first.exists(), "the sink has not got it yet");
-    std::fs::write(cursors.join("siem"), "1000000000").expect("a file can be written");
+    let last = exported(&sidecar, "event", 1).pop().expect("an event")["seq"].to_string();
+    std::fs::write(cursors.join("siem"), last).expect("a file can be written");
     let begun = Instant::now();
     while first.exists() {
         assert!(begun.elapsed() < Duration::from_secs(20), "it is never removed");
@@ -247,6 +248,76 @@ fn lost_records_are_accepted_with_a_reason(sidecar: &Sidecar, file: &Path, cut: 
         gap.contains("restored from Monday's backup") && gap.contains("\"GAP\""),
         "{gap}"
     );
+}
+
+/// Records after the last signature are gone, but a sink has had them, or the log shippers' file has: their numbers are not
+/// given away without a word, and afterwards nobody is further than the ledger.
+#[test]
+fn records_that_were_passed_on_are_missed() {
+    let mut sidecar = Sidecar::start(&[]);
+    press(&sidecar.socket(), 1, 1, Duration::from_millis(300));
+    sidecar.kill();
+    let file = sidecar.ledger().join("ledger-000001.ndjson");
+    let whole = std::fs::read_to_string(&file).expect("the segment");
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let left = lines.len() - 3;
+    std::fs::write(&file, lines[..left].concat()).expect("a file can be written");
+    let (events, cursors) = (
+        sidecar.ledger().join("events.ndjson"),
+        sidecar.ledger().join("cursors"),
+    );
+    std::fs::create_dir(&cursors).expect("a directory can be made");
+    std::fs::write(cursors.join("slow"), "1\n").expect("a file can be written");
+    let start = |words: &[&str]| {
+        Command::new(acceptance::binaries::reeved())
+            .arg("--dir")
+            .arg(sidecar.ledger())
+            .arg("--socket")
+            .arg(sidecar.socket())
+            .arg("--identity")
+            .arg(sidecar.home.path().join("identity.json"))
+            .args(["--http", "127.0.0.1:0", "--until-stdin-closes"])
+            .args(words)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("reeved starts")
+    };
+    let refused = start(&[]);
+    assert_eq!(refused.status.code(), Some(65), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("records were written"),
+        "{}",
+        text(&refused)
+    );
+    std::fs::rename(&events, sidecar.home.path().join("shipped")).expect("a log shipper may take it");
+    std::fs::write(cursors.join("siem"), (lines.len() - 1).to_string()).expect("a file can be written");
+    let refused = start(&[]);
+    assert_eq!(refused.status.code(), Some(65), "{}", text(&refused));
+    assert!(
+        text(&refused).contains("records were delivered"),
+        "{}",
+        text(&refused)
+    );
+    std::fs::rename(sidecar.home.path().join("shipped"), &events).expect("back again");
+    let accepted = start(&["--accept-loss", "a disk was replaced"]);
+    assert_eq!(accepted.status.code(), Some(0), "{}", text(&accepted));
+    let cursor = |name| std::fs::read_to_string(cursors.join(name)).expect("a cursor");
+    assert_eq!(cursor("siem"), format!("{}\n", left - 1));
+    assert_eq!(cursor("slow"), "1\n");
+    assert!(sidecar.ledger().join("events.ndjson.aside-1").exists());
+    sidecar.restart();
+    press(&sidecar.socket(), 1, 50, Duration::from_millis(200));
+    sidecar.stop();
+    let shipped = std::fs::read_to_string(&events).expect("events.ndjson");
+    let numbers: Vec<Value> = shipped
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["seq"].clone())
+        .collect();
+    let recorded: Vec<Value> = exported(&sidecar, "event", 1)
+        .iter()
+        .map(|event| event["seq"].clone())
+        .collect();
+    assert_eq!(numbers, recorded);
 }
 
 #[test]

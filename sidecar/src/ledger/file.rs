@@ -67,6 +67,14 @@ impl Directory {
         }
     }
 
+    /// Replaces a file as a whole: after a crash it has the old content or the new.
+    pub fn replace(&self, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+        let fresh = format!("{name}.new");
+        self.write(&fresh, bytes, mode)?;
+        std::fs::rename(self.0.join(fresh), self.0.join(name))?;
+        self.sync()
+    }
+
     fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
     }
@@ -114,9 +122,7 @@ impl Volume for Directory {
 
     fn keep_next_key(&mut self, seed: &[u8; 32]) -> io::Result<()> {
         // Never written in place: what lies there may be the only copy of a key.
-        self.write("key.next.new", seed, 0o600)?;
-        std::fs::rename(self.0.join("key.next.new"), self.0.join(NEXT_KEY))?;
-        self.sync()
+        self.replace(NEXT_KEY, seed, 0o600)
     }
 
     fn promote_key(&mut self) -> io::Result<()> {

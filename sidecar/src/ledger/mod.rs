@@ -73,17 +73,22 @@ impl Ledger {
         let writer = writer_id(directory)?;
         let recovered = recovery::recover(directory)?;
         let mut volume = Directory(directory.to_owned());
-        let lost = lost_since_checkpoint(&volume, &recovered)?;
+        let mut events = EventsFile::open(directory)?;
+        let left = recovered.cursor.next;
+        let lost = lost(&volume, left, events.last())?;
         let gap = match (lost, accept_loss) {
             (None, _) => None,
             (Some(lost), Some(reason)) => Some(lost.gap(reason)),
-            (Some(lost), None) => return Err(lost.refusal(directory)),
+            (Some(lost), None) => return Err(lost.refusal()),
         };
         let path = recovered.path.clone();
         let mut file = SegmentFile::open(&path).map_err(|error| io_failure(&path, &error))?;
         sync_directory(directory)?;
         let key = signing_key(&mut volume, &mut file, &recovered)?;
-        let events = EventsFile::catch_up(directory, recovered.cursor.next.saturating_sub(1))?;
+        if events.last().is_some_and(|last| last >= left) {
+            events.begin_anew("it has records that are lost")?;
+        }
+        events.catch_up(directory, left.saturating_sub(1))?;
         let beginning = Beginning {
             segment: recovered.segment,
             length: recovered.length,
@@ -107,6 +112,7 @@ impl Ledger {
             store
                 .commit(&[store::Item::own(Kind::Gap, &gap)])
                 .map_err(unwritable)?;
+            set_cursors_back(directory, left)?;
         }
         Ok(Ledger {
             directory: directory.to_owned(),
@@ -139,54 +145,85 @@ impl Ledger {
     }
 }
 
-/// Records that were signed and are not there any more.
+/// Records that were there once and are not any more.
 #[derive(Debug)]
 struct Lost {
-    signed: u64,
+    /// The file that knows of them.
+    witness: PathBuf,
+    /// What had been done with them.
+    done: &'static str,
+    known: u64,
     left: u64,
 }
 
 impl Lost {
-    fn refusal(&self, directory: &Path) -> Failure {
+    fn refusal(&self) -> Failure {
         let message = format!(
-            "{}: {} records were signed, but only {} are left; the end was cut off or an older state was put back: \
+            "{}: {} records were {}, but only {} are left; the end was cut off or an older state was put back: \
              this ledger is evidence now, move its directory aside and start with an empty one; or, if you know why, \
              go on with `--accept-loss REASON`, which is recorded",
-            directory.join("checkpoint").display(),
-            self.signed,
+            self.witness.display(),
+            self.known,
+            self.done,
             self.left
         );
         Failure::new(Exit::Damaged, message)
     }
 
     fn gap(&self, reason: &str) -> serde_json::Value {
-        tracing::error!(
-            signed = self.signed,
-            left = self.left,
-            reason,
-            "signed records are lost"
-        );
-        serde_json::json!({ "signed": self.signed, "left": self.left, "accepted_by_operator": reason })
+        let (known, left, done) = (self.known, self.left, self.done);
+        tracing::error!(known, left, done, reason, "records are lost");
+        serde_json::json!({ done: known, "left": left, "accepted_by_operator": reason })
     }
 }
 
-/// What was once signed must still be there.
-fn lost_since_checkpoint(volume: &Directory, recovered: &Recovered) -> Result<Option<Lost>, Failure> {
+/// What was once signed, delivered to a sink or written out for log shippers must still be there: otherwise their numbers
+/// would be given to other records, which nobody downstream would take.
+fn lost(volume: &Directory, left: u64, written: Option<u64>) -> Result<Option<Lost>, Failure> {
+    let lost = |witness: PathBuf, done, known| Lost {
+        witness,
+        done,
+        known,
+        left,
+    };
+    let mut all = Vec::new();
     let path = volume.0.join("checkpoint");
     let note = volume.checkpoint().map_err(|error| io_failure(&path, &error))?;
-    let checkpoint = match note.as_deref().map(Checkpoint::read) {
-        None => return Ok(None),
-        Some(Ok(checkpoint)) => checkpoint,
+    match note.as_deref().map(Checkpoint::read) {
+        None => {}
+        Some(Ok(checkpoint)) => all.push(lost(path, "signed", checkpoint.size)),
         Some(Err(error)) => {
             tracing::warn!(%error, "the file `checkpoint` is not one; the ledger has its own copy");
-            return Ok(None);
         }
-    };
-    let lost = Lost {
-        signed: checkpoint.size,
-        left: recovered.cursor.next,
-    };
-    Ok((lost.signed > lost.left).then_some(lost))
+    }
+    for (path, last) in reader::cursors(&volume.0)? {
+        all.extend(last.map(|last| lost(path, "delivered", last.saturating_add(1))));
+    }
+    let events = volume.0.join("events.ndjson");
+    all.extend(written.map(|last| lost(events, "written", last.saturating_add(1))));
+    all.retain(|lost| lost.known > left);
+    // Of several witnesses for as many, the signed one.
+    Ok(all.into_iter().rev().max_by_key(|lost| lost.known))
+}
+
+/// No sink is further than the ledger: what comes now was not delivered.
+fn set_cursors_back(directory: &Path, left: u64) -> Result<(), Failure> {
+    let cursors = Directory(directory.join("cursors"));
+    for (path, last) in reader::cursors(directory)? {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if last.is_some_and(|last| last >= left) {
+            let last = left
+                .checked_sub(1)
+                .map_or(String::new(), |last| format!("{last}\n"));
+            cursors
+                .replace(name, last.as_bytes(), 0o640)
+                .map_err(|error| io_failure(&path, &error))?;
+            tracing::warn!(sink = name, last, "a sink's cursor is set back to what is left");
+        }
+    }
+    Ok(())
 }
 
 /// The private key that belongs to the last epoch. When it is still the next one (killed between OPEN and promotion), it

@@ -185,32 +185,40 @@ pub fn first_seq(path: &Path) -> Result<Option<u64>, Failure> {
 /// # Errors
 /// When a cursor cannot be read or is not a number: nothing may be removed then.
 pub fn first_needed(directory: &Path) -> Result<Option<u64>, Failure> {
+    let needed = cursors(directory)?
+        .into_iter()
+        .map(|(_, last)| last.map_or(0, |last| last.saturating_add(1)));
+    Ok(needed.min())
+}
+
+/// Every sink's cursor: its file, and the last record that is delivered.
+///
+/// # Errors
+/// When one cannot be read or is not a number.
+pub fn cursors(directory: &Path) -> Result<Vec<(PathBuf, Option<u64>)>, Failure> {
     let cursors = directory.join("cursors");
     let entries = match std::fs::read_dir(&cursors) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io_failure(&cursors, &error)),
     };
-    let mut first: Option<u64> = None;
+    let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| io_failure(&cursors, &error))?.path();
         if path.extension().is_some_and(|extension| extension == "new") {
             continue; // one that is being written; the old one still stands
         }
         let text = std::fs::read_to_string(&path).map_err(|error| io_failure(&path, &error))?;
-        let needed = match text.trim() {
-            "" => 0,
-            number => number
-                .parse::<u64>()
-                .map_err(|_| {
-                    let why = "does not hold a sequence number; write the last delivered one there";
-                    Failure::new(Exit::Damaged, format!("{} {why}", path.display()))
-                })?
-                .saturating_add(1),
+        let last = match text.trim() {
+            "" => None,
+            number => Some(number.parse::<u64>().map_err(|_| {
+                let why = "does not hold a sequence number; write the last delivered one there";
+                Failure::new(Exit::Damaged, format!("{} {why}", path.display()))
+            })?),
         };
-        first = Some(first.map_or(needed, |first| first.min(needed)));
+        found.push((path, last));
     }
-    Ok(first)
+    Ok(found)
 }
 
 #[cfg(test)]
