@@ -7,6 +7,7 @@ use audit_event::chain::Peer;
 use audit_event::frame::{self, FrameError, encode_response};
 use audit_event::{Decision, ErrorCode, Event, EventId, Outcome, Request, Response};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,6 +19,17 @@ use tokio::time::timeout;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A gate runs one command; whoever runs more over one connection must say first how some of them ended.
 const MAX_RUNNING: usize = 64;
+/// What an outcome may say. Its kind, number and hash are the ledger's to say, and so is anything else.
+const OUTCOME: [&str; 6] = [
+    "ts",
+    "event_id",
+    "exit_code",
+    "signal",
+    "not_started",
+    "duration_us",
+];
+/// So many characters of a message that quotes its sender are kept.
+const MAX_MESSAGE: usize = 200;
 /// Keys that `events.ndjson` adds; an event that brings them could pretend to be another record.
 const RESERVED: [&str; 3] = ["kind", "seq", "hash"];
 
@@ -224,13 +236,26 @@ async fn handle(
 /// # Errors
 /// When it is not one.
 pub fn outcome(raw: &str) -> Result<Outcome, Refusal> {
-    let parsed: Outcome = serde_json::from_str(raw)
-        .map_err(|error| (ErrorCode::BadRequest, format!("the outcome is not one: {error}")))?;
+    let bad = |message: &str| (ErrorCode::BadRequest, short(message));
+    let not_one = |error: serde_json::Error| bad(&format!("the outcome is not one: {error}"));
+    let parsed: Outcome = serde_json::from_str(raw).map_err(not_one)?;
     if parsed.incomplete.is_some() {
         let message = "only the ledger itself says that an outcome is incomplete".to_owned();
         return Err((ErrorCode::BadRequest, message));
     }
-    Ok(parsed)
+    let keys: BTreeMap<String, serde::de::IgnoredAny> = serde_json::from_str(raw).map_err(not_one)?;
+    match keys.keys().find(|key| !OUTCOME.contains(&key.as_str())) {
+        Some(key) => Err(bad(&format!("an outcome has no key `{key}`"))),
+        None => Ok(parsed),
+    }
+}
+
+/// The beginning of a message. Parsers quote what they were given, which is as long as its sender likes.
+pub fn short(message: &str) -> String {
+    match message.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
+        None => message.to_owned(),
+    }
 }
 
 /// Reads an event that this peer's gate may send.
@@ -238,7 +263,7 @@ pub fn outcome(raw: &str) -> Result<Outcome, Refusal> {
 /// # Errors
 /// When it is not one, or not this peer's.
 pub fn decision(raw: &str, peer: Peer, shared: &Shared) -> Result<Event, Refusal> {
-    let bad = |message: String| (ErrorCode::BadRequest, message);
+    let bad = |message: String| (ErrorCode::BadRequest, short(&message));
     let event: Event =
         serde_json::from_str(raw).map_err(|error| bad(format!("the event is not one: {error}")))?;
     if let Some(key) = RESERVED.into_iter().find(|key| event.more.contains_key(*key)) {
@@ -249,20 +274,30 @@ pub fn decision(raw: &str, peer: Peer, shared: &Shared) -> Result<Event, Refusal
     shared
         .pins
         .check(peer.uid, &event)
-        .map_err(|mismatch| (ErrorCode::Identity, mismatch.to_string()))?;
+        .map_err(|mismatch| (ErrorCode::Identity, short(&mismatch.to_string())))?;
     Ok(event)
 }
 
 /// A record is one line; JSON needs no raw line breaks.
 fn one_line(raw: Box<RawValue>) -> Result<String, Refusal> {
     let text = String::from(Box::<str>::from(raw));
-    if text.contains(['\n', '\r']) || !text.starts_with('{') {
-        return Err((
-            ErrorCode::BadRequest,
-            "the event must be a JSON object on one line".to_owned(),
-        ));
-    }
+    check_line(&text)?;
     Ok(text)
+}
+
+/// Checks that this can stand in a record: one object, one line, no longer than a frame.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_line(text: &str) -> Result<(), Refusal> {
+    let bad = |message: &str| Err((ErrorCode::BadRequest, message.to_owned()));
+    if text.contains(['\n', '\r']) || !text.starts_with('{') || !text.ends_with('}') {
+        return bad("the event must be a JSON object on one line");
+    }
+    if text.len() > frame::MAX_FRAME {
+        return bad("the event is longer than a frame may be");
+    }
+    Ok(())
 }
 
 async fn send(stream: &mut UnixStream, response: &Response) -> io::Result<()> {

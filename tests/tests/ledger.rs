@@ -548,6 +548,47 @@ fn thousands_of_commands_without_an_outcome_are_closed() {
     assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
 }
 
+/// What a sender writes cannot pass for another record, neither by the socket nor by a spool, and a refusal does not grow
+/// with what it quotes.
+#[test]
+fn an_outcome_says_what_an_outcome_may() {
+    let spools = tempfile::tempdir().expect("a directory can be made");
+    let directory = spools.path().to_str().expect("text");
+    let mut sidecar = Sidecar::start(&["--spool", directory]);
+    for more in [
+        r#","seq":3"#,
+        r#","kind":"event","decision":"ALLOWED""#,
+        r#","note":1"#,
+    ] {
+        let outcome = raw(ended(1, more));
+        let refused = ask(&mut connect(&sidecar), &Request::Outcome { outcome });
+        assert!(format!("{refused:?}").contains("has no key"), "{refused:?}");
+    }
+    let array = format!(r#"["2026-04-07T14:32:02Z","{}",0,null,null,1]"#, id(2));
+    let quoted = (0..100).map(|n| (Kind::Event, decided(n, &"X".repeat(50_000))));
+    let sly = [
+        (Kind::Exit, array),
+        (Kind::Exit, format!(" {}", ended(3, ""))),
+        (Kind::Exit, ended(4, r#","seq":3"#)),
+        (Kind::Event, decided(200, "BLOCKED")),
+    ];
+    spool(spools.path(), sly.into_iter().chain(quoted));
+    let gaps = exported(&sidecar, "GAP", 1);
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(
+        gaps[0].to_string().len() < 40_000,
+        "{}",
+        gaps[0].to_string().len()
+    );
+    assert!(exported(&sidecar, "exit", 0).is_empty());
+    assert_eq!(exported(&sidecar, "event", 1)[0]["event_id"], id(200));
+    sidecar.stop();
+    assert_eq!(
+        reeve(&["audit", "verify"], &sidecar.ledger()).status.code(),
+        Some(0)
+    );
+}
+
 /// Runs a command with this input.
 trait WithInput {
     fn output_with(&mut self, input: &[u8]) -> acceptance::session::Output;

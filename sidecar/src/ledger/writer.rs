@@ -453,7 +453,7 @@ impl Desk {
                     batch.push(submission);
                     answers.push(answer);
                 }
-                Err((_, message)) => faults.push(message),
+                Err((_, message)) => faults.push(connection::short(&message)),
             }
         }
         self.settle(batch);
@@ -488,6 +488,7 @@ impl Desk {
                 format!("user {} has no identity here", spool.uid),
             )
         })?;
+        connection::check_line(&line.data)?;
         let content = match line.kind {
             Kind::Event => Content::Decision(Box::new(connection::decision(&line.data, peer, &self.shared)?)),
             Kind::Exit => Content::Outcome(connection::outcome(&line.data)?),
