@@ -589,6 +589,75 @@ fn an_outcome_says_what_an_outcome_may() {
     );
 }
 
+/// What cannot be recorded is kept, each time, and the GAP says where: lines of another identity, a spool whose first line
+/// is damaged and then another such, one that is too long.
+#[test]
+fn what_a_spool_loses_is_kept() {
+    let spools = tempfile::tempdir().expect("a directory can be made");
+    let directory = spools.path().to_str().expect("text");
+    let sidecar = Sidecar::start(&["--spool", directory]);
+    let path = spools.path().join(format!("{}.spool", nix::unistd::getuid()));
+    let kept = |gap: &Value, what: &str| {
+        let file = gap[what]["file"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no file: {gap}"));
+        std::fs::read(sidecar.ledger().join(file)).expect("what is kept")
+    };
+    let other = |n| {
+        (
+            Kind::Event,
+            decided(n, "BLOCKED").replace("\"load\"", "\"other\""),
+        )
+    };
+    spool(spools.path(), (0..150).map(other));
+    let gap = exported(&sidecar, "GAP", 1).pop().expect("a GAP");
+    assert_eq!(gap["refused"]["lines"], 150, "{gap}");
+    let lines: Vec<u8> = (0..150).flat_map(|n| (other(n).1 + "\n").into_bytes()).collect();
+    assert_eq!(kept(&gap, "refused"), lines);
+    for (count, garbage) in [(2, "not a record\n"), (3, "nor is this\n"), (4, "nor is this\n")] {
+        std::fs::write(&path, garbage).expect("a file can be written");
+        let gap = exported(&sidecar, "GAP", count).pop().expect("a GAP");
+        assert_eq!(kept(&gap, "damaged"), garbage.as_bytes(), "{gap}");
+    }
+    let long = std::fs::File::create(&path).expect("a file can be made");
+    long.set_len((32 << 20) + 1).expect("a hole needs no room");
+    assert_eq!(exported(&sidecar, "GAP", 5).len(), 5);
+    std::thread::sleep(Duration::from_millis(2500)); // two more looks at it
+    assert_eq!(exported(&sidecar, "GAP", 5).len(), 5, "said once");
+    assert_eq!(long.metadata().expect("it is there").len(), (32 << 20) + 1);
+}
+
+/// Who asks by the socket is served between the lines of a long spool.
+#[test]
+fn a_spool_does_not_hold_up_the_socket() {
+    let spools = tempfile::tempdir().expect("a directory can be made");
+    let directory = spools.path().to_str().expect("text");
+    let sidecar = Sidecar::start(&["--spool", directory]);
+    spool(
+        spools.path(),
+        (0..11_000).map(|n| (Kind::Event, decided(n, "BLOCKED"))),
+    );
+    press(&sidecar.socket(), 1, 1, Duration::from_secs(3));
+    exported(&sidecar, "SPOOL", 1);
+    let events = exported(&sidecar, "event", 11_000);
+    let is_spooled = |event: &Value| {
+        event["event_id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("ffff"))
+    };
+    let first = events.iter().position(is_spooled).expect("the spool is taken in");
+    let last = events
+        .iter()
+        .rposition(is_spooled)
+        .expect("the spool is taken in");
+    let between = events[first..last]
+        .iter()
+        .filter(|event| !is_spooled(event))
+        .count();
+    assert_eq!(events.iter().filter(|event| is_spooled(event)).count(), 11_000);
+    assert!(between > 20, "{between} requests were served meanwhile");
+}
+
 /// Runs a command with this input.
 trait WithInput {
     fn output_with(&mut self, input: &[u8]) -> acceptance::session::Output;

@@ -5,6 +5,7 @@
 
 use audit_event::chain::{Cursor, Fields, Kind};
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -21,8 +22,8 @@ pub struct Spool {
     pub uid: u32,
     /// The owner's group.
     pub gid: u32,
-    /// What is in it.
-    pub lines: Vec<Spooled>,
+    /// What is in it and was not taken in yet.
+    pub lines: VecDeque<Spooled>,
     /// The hash of the last whole line, hex.
     pub head: String,
     /// What is wrong with the rest, and its bytes.
@@ -81,6 +82,16 @@ impl Spool {
                 "it is not a plain file of the user whose name it has",
             ));
         }
+        if metadata.len() > MAX_SPOOL {
+            // No gate writes one, and a part of it could not be taken and the rest left.
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!(
+                    "it has {} bytes, of which {MAX_SPOOL} may be; it is left alone",
+                    metadata.len()
+                ),
+            ));
+        }
         let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
             return Ok(None);
         };
@@ -93,7 +104,7 @@ impl Spool {
             file,
             uid: metadata.uid(),
             gid: metadata.gid(),
-            lines: Vec::new(),
+            lines: VecDeque::new(),
             head: String::new(),
             damage: None,
         };
@@ -117,7 +128,7 @@ impl Spool {
                     })
                 });
             match step {
-                Ok(spooled) => self.lines.push(spooled),
+                Ok(spooled) => self.lines.push_back(spooled),
                 Err(why) => {
                     self.damage = Some((why, rest.to_vec()));
                     break;
