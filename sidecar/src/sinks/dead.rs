@@ -71,11 +71,12 @@ impl Letter {
     }
 }
 
-/// One sink's dead letters. In memory only their numbers; the letters are read when somebody asks.
+/// One sink's dead letters. In memory only their numbers and hashes; the letters are read when somebody asks.
 #[derive(Debug)]
 pub struct DeadLetters {
     path: PathBuf,
-    held: BTreeSet<u64>,
+    /// Number and hash: a number is given again after lost records were accepted.
+    held: BTreeMap<u64, String>,
 }
 
 impl DeadLetters {
@@ -89,7 +90,7 @@ impl DeadLetters {
         let path = folder.join("dead.ndjson");
         let mut letters = DeadLetters {
             path,
-            held: BTreeSet::new(),
+            held: BTreeMap::new(),
         };
         let text = letters.text()?;
         let whole = text.rfind('\n').map_or(0, |at| at.saturating_add(1));
@@ -98,7 +99,7 @@ impl DeadLetters {
             file.set_len(whole as u64)?;
             file.sync_all()?;
         }
-        letters.held = letters.all()?.into_keys().collect();
+        letters.held = hashes(&letters.all()?);
         Ok(letters)
     }
 
@@ -110,11 +111,23 @@ impl DeadLetters {
     /// Adds letters; they are durable when this returns.
     ///
     /// # Errors
-    /// When the disk does not take them, or there is no room for more.
+    /// When the disk does not take them, there is no room for more, or a number is held for another record.
     pub fn add(&mut self, letters: &[Letter]) -> io::Result<()> {
+        let other = letters.iter().find(|letter| {
+            self.held
+                .get(&letter.seq)
+                .is_some_and(|hash| *hash != letter.hash)
+        });
+        if let Some(other) = other {
+            return Err(io::Error::other(format!(
+                "letter {} is of a record that the ledger has lost, and its number was given again; look at it with \
+                 `reeve dlq list`, then replay or drop it",
+                other.seq
+            )));
+        }
         let fresh: Vec<&Letter> = letters
             .iter()
-            .filter(|letter| !self.held.contains(&letter.seq))
+            .filter(|letter| !self.held.contains_key(&letter.seq))
             .collect();
         if fresh.is_empty() {
             return Ok(());
@@ -145,7 +158,8 @@ impl DeadLetters {
         if is_new {
             disk::sync_directory_of(&self.path)?;
         }
-        self.held.extend(fresh.iter().map(|letter| letter.seq));
+        self.held
+            .extend(fresh.iter().map(|letter| (letter.seq, letter.hash.clone())));
         Ok(())
     }
 
@@ -189,7 +203,7 @@ impl DeadLetters {
             }
             disk::replace(&self.path, &bytes)?;
         }
-        self.held = all.into_keys().collect();
+        self.held = hashes(&all);
         Ok(removed)
     }
 
@@ -203,6 +217,13 @@ impl DeadLetters {
             )),
         }
     }
+}
+
+fn hashes(letters: &BTreeMap<u64, Letter>) -> BTreeMap<u64, String> {
+    letters
+        .values()
+        .map(|letter| (letter.seq, letter.hash.clone()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -229,6 +250,25 @@ mod tests {
         );
         assert_eq!(dead.remove(&BTreeSet::from([5, 6])).unwrap(), 1);
         assert_eq!(DeadLetters::open(directory.path(), "s").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_number_that_was_given_again_is_said_and_neither_letter_is_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut dead = DeadLetters::open(directory.path(), "s").unwrap();
+        dead.add(&[letter(3)]).unwrap();
+        let mut again = letter(3);
+        again.hash = "cd".repeat(32);
+        let mut dead = DeadLetters::open(directory.path(), "s").unwrap();
+        let error = dead.add(std::slice::from_ref(&again)).unwrap_err().to_string();
+        assert!(
+            error.contains("letter 3 is of a record that the ledger has lost"),
+            "{error}"
+        );
+        assert_eq!(dead.all().unwrap()[&3], letter(3));
+        dead.remove(&BTreeSet::from([3])).unwrap();
+        dead.add(std::slice::from_ref(&again)).unwrap();
+        assert_eq!(dead.all().unwrap()[&3], again);
     }
 
     #[test]
