@@ -4,6 +4,7 @@
 use super::file::{segment_name, segment_number};
 use super::io_failure;
 use super::orphans::Orphans;
+use super::writer::OPERATOR;
 use crate::exit::{Exit, Failure};
 use crate::window::{Key, Known, Window, digest};
 use audit_event::chain::{Cursor, Fields, Kind};
@@ -215,7 +216,7 @@ impl Walk {
         };
         if line.kind == Kind::Exit {
             self.orphans.ended(&recorded.event_id);
-        } else if recorded.decision == Some(Decision::Allowed) {
+        } else if recorded.decision == Some(Decision::Allowed) && recorded.wrapper != OPERATOR {
             let pid = line.peer.map_or(0, |peer| peer.pid);
             self.orphans.allowed(&recorded.event_id, pid);
         }
