@@ -48,6 +48,8 @@ pub(super) struct Token {
     pub text: String,
     /// From 1.
     pub line: usize,
+    /// Whether white space, or nothing, stands right behind it.
+    pub spaced: bool,
 }
 
 impl Token {
@@ -218,7 +220,13 @@ impl<'t> Lexer<'t> {
             c if OPERATOR.contains(c) => (Kind::Sign, self.operator()),
             _ => return Err(self.fault("is nothing that SQL is made of")),
         };
-        Ok(Some(Token { kind, text, line }))
+        let spaced = self.peek().is_none_or(char::is_whitespace);
+        Ok(Some(Token {
+            kind,
+            text,
+            line,
+            spaced,
+        }))
     }
 
     /// White space and comments.

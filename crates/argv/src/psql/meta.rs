@@ -298,6 +298,11 @@ fn client_copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result
     let is_stream = ["stdin", "pstdin", "stdout", "pstdout"]
         .iter()
         .any(|name| end.is(name));
+    if !end.spaced && end.kind == Kind::Word {
+        return Err(fault(
+            "has something right behind its end, which psql takes for a part of a file's name",
+        ));
+    }
     if end.is("program") {
         found.hazard(
             Hazard::RunsLocalCode,

@@ -83,6 +83,7 @@ pub(super) fn query(tokens: &[Token], found: &mut Found) -> Result<Read, Fault> 
                 kind,
                 text: text.to_owned(),
                 line: table.line,
+                spaced: true,
             };
             let mut long = vec![
                 sign(Kind::Word, "select"),
