@@ -298,7 +298,8 @@ fn client_copy(rest: &str, line: usize, from: From, found: &mut Found) -> Result
     let is_stream = ["stdin", "pstdin", "stdout", "pstdout"]
         .iter()
         .any(|name| end.is(name));
-    if !end.spaced && end.kind == Kind::Word {
+    // Any other word is a file's name anyway, with whatever stands behind it.
+    if !end.spaced && (is_stream || end.is("program")) {
         return Err(fault(
             "has something right behind its end, which psql takes for a part of a file's name",
         ));
