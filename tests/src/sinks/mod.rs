@@ -252,12 +252,23 @@ impl Sidecar {
         }
     }
 
-    /// Every record of the ledger up to its present head: hash by number.
+    /// Every record of the ledger up to its present head, of all segments: hash by number.
     pub fn records(&self) -> BTreeMap<u64, String> {
-        let file =
-            std::fs::File::open(self.ledger().join("ledger-000001.ndjson")).expect("the ledger is there");
-        BufReader::new(file)
-            .split(b'\n')
+        let mut segments: Vec<PathBuf> = std::fs::read_dir(self.ledger())
+            .expect("the ledger is there")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                name.is_some_and(|name| name.starts_with("ledger-"))
+            })
+            .collect();
+        segments.sort();
+        segments
+            .iter()
+            .flat_map(|path| {
+                let file = std::fs::File::open(path).expect("a segment can be opened");
+                BufReader::new(file).split(b'\n')
+            })
             .map(|line| {
                 let line = Line::read(&line.expect("the ledger can be read")).expect("a record is whole");
                 (line.seq, line.hash.to_string())
@@ -291,7 +302,17 @@ impl Sidecar {
             missing.len(),
             &missing[..missing.len().min(5)]
         );
-        assert_eq!(ours, theirs);
+        let altered: Vec<(&u64, &String)> = theirs
+            .iter()
+            .filter(|(seq, hash)| ours.get(*seq) != Some(*hash))
+            .collect();
+        assert!(
+            altered.is_empty(),
+            "{} are not ours, the first: {:?}; the ledger's last is {:?}",
+            altered.len(),
+            altered.first(),
+            ours.last_key_value()
+        );
     }
 }
 
