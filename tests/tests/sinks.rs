@@ -394,6 +394,8 @@ fn files_have_each_record_exactly_once_whenever_the_sidecar_dies() {
     }
     sidecar.start();
     sidecar.wait_for("file");
+    // In order, so that nothing is added while the files are read; the SEAL is in them too.
+    sidecar.stop();
     let received = Received::default();
     let mut files = 0;
     for entry in std::fs::read_dir(path.parent().expect("a parent")).expect("a directory can be read") {

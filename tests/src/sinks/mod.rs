@@ -290,12 +290,21 @@ impl Sidecar {
 
     /// Asserts that a receiver has each record, unaltered, and nothing else.
     pub fn assert_received(&self, received: &Received) {
-        let (ours, theirs) = (self.records(), received.records());
-        let missing: Vec<u64> = ours
-            .keys()
-            .filter(|seq| !theirs.contains_key(seq))
-            .copied()
-            .collect();
+        // A checkpoint may be added at any moment; it is on its way then. Theirs first: what they have, the ledger has.
+        let begun = Instant::now();
+        let (ours, theirs, missing) = loop {
+            let theirs = received.records();
+            let ours = self.records();
+            let missing: Vec<u64> = ours
+                .keys()
+                .filter(|seq| !theirs.contains_key(seq))
+                .copied()
+                .collect();
+            if missing.is_empty() || begun.elapsed() > Duration::from_secs(20) {
+                break (ours, theirs, missing);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
         assert!(
             missing.is_empty(),
             "{} missing, the first: {:?}",
