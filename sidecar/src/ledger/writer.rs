@@ -1,25 +1,26 @@
 //! The one thread that owns the ledger. Requests that wait together are made durable together.
 
+mod intake;
+mod retention;
+
+use self::intake::{HELD, Intake, Progress};
+use super::Ledger;
 use super::disk::{Limits, Stage};
 use super::file::Directory;
 use super::orphans::Orphans;
-use super::recovery::{is_apply, segments};
-use super::spool::{self, Spool, Spooled};
+use super::recovery::is_apply;
 use super::store::{CommitError, Item, Store, Written};
-use super::{Ledger, reader};
-use crate::connection::{self, Refusal};
 use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
 use crate::window::{Key, Known, Window, digest};
 use audit_event::chain::{Hash, Kind, Peer};
 use audit_event::{Decision, ErrorCode, Event, EventId, Outcome, Pin, Response};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,15 +30,6 @@ const BATCH: usize = 512;
 const QUEUE: usize = 4096;
 /// How often the file's identity is checked, and the heartbeat is given.
 const TICK: Duration = Duration::from_secs(1);
-
-/// So many lines of a spool are taken in between two looks at the socket.
-const SPOOL_BATCH: usize = 64;
-/// How long a spool waits whose user has sent enough for now.
-const HELD: Duration = Duration::from_millis(50);
-/// So many bytes of what was not recorded are kept for each user.
-const MAX_KEPT: u64 = 64 << 20;
-/// So many reasons are kept in one GAP.
-const MAX_FAULTS: usize = 100;
 
 /// The name under which operators' acts are recorded. No gate has it: it is this project's own program.
 pub const OPERATOR: &str = "reeve";
@@ -151,44 +143,6 @@ struct Desk {
     stage: Stage,
     ticked: Instant,
     shared: Arc<Shared>,
-}
-
-/// A spool that is being taken in.
-struct Intake {
-    spool: Spool,
-    /// Why lines were refused, the first of them.
-    faults: Vec<String>,
-    refused: Refused,
-    /// Its user has sent enough for now.
-    is_held: bool,
-}
-
-/// The lines that were refused, as the gate wrote them.
-#[derive(Default)]
-struct Refused {
-    lines: u64,
-    bytes: Vec<u8>,
-}
-
-impl Intake {
-    fn refuse(&mut self, line: &Spooled, message: &str) {
-        if self.faults.len() < MAX_FAULTS {
-            self.faults.push(connection::short(message));
-        }
-        self.refused.lines = self.refused.lines.saturating_add(1);
-        self.refused.bytes.extend_from_slice(line.data.as_bytes());
-        self.refused.bytes.push(b'\n');
-    }
-}
-
-/// What a step with the spools came to.
-enum Progress {
-    /// There may be more to do at once.
-    Goes,
-    /// There is more to do in a while.
-    Waits,
-    /// There is nothing to do before the next tick.
-    Idle,
 }
 
 /// A request of the present batch and what it became.
@@ -463,308 +417,6 @@ impl Desk {
         self.report(None);
     }
 
-    /// Finds what gates have recorded while there was no sidecar, when all that was found before is taken in.
-    fn find_spools(&mut self) {
-        let Some(directory) = self.spool.clone().filter(|_| self.waiting.is_empty()) else {
-            return;
-        };
-        match spool::find(&directory) {
-            Ok(paths) => self.waiting.extend(paths),
-            Err(error) => {
-                tracing::error!(%error, directory = %directory.display(), "spools cannot be found");
-            }
-        }
-    }
-
-    /// One step of taking in spools: so few lines that whoever asks by the socket meanwhile hardly waits, and no more than
-    /// their user may send.
-    fn drain(&mut self) -> Progress {
-        if self.stage >= Stage::Hold {
-            return Progress::Idle;
-        }
-        let Some(mut intake) = self.intake.take().or_else(|| self.next_intake()) else {
-            return Progress::Idle;
-        };
-        let done = match self.take_in(&mut intake) {
-            Ok(_) if !intake.spool.lines.is_empty() => {
-                let is_held = intake.is_held;
-                self.intake = Some(intake);
-                return if is_held { Progress::Waits } else { Progress::Goes };
-            }
-            Ok(()) => self.finish_spool(intake),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = done {
-            tracing::error!(error, "a spool cannot be taken in; it is tried again");
-            self.waiting.clear(); // not before the next tick
-            return Progress::Idle;
-        }
-        Progress::Goes
-    }
-
-    /// The next spool that has something new.
-    fn next_intake(&mut self) -> Option<Intake> {
-        while let Some(path) = self.waiting.pop_front() {
-            match Spool::take(&path) {
-                Ok(Some(spool)) => {
-                    // A damaged one is another each time, whatever its first lines are.
-                    let is_known = spool.damage.is_none()
-                        && self
-                            .spools
-                            .get(&spool.uid.to_string())
-                            .is_some_and(|(_, head)| *head == spool.head);
-                    if !is_known {
-                        return Some(Intake {
-                            spool,
-                            faults: Vec::new(),
-                            refused: Refused::default(),
-                            is_held: false,
-                        });
-                    }
-                    if let Err(error) = spool.empty() {
-                        tracing::error!(%error, spool = %path.display(), "a spool cannot be emptied");
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => self.leave_alone(&path, &error),
-            }
-        }
-        None
-    }
-
-    /// A spool that cannot be taken: a GAP says so once, the log each time.
-    fn leave_alone(&mut self, path: &Path, error: &std::io::Error) {
-        tracing::error!(%error, spool = %path.display(), "a spool cannot be taken in; it is tried again");
-        let is_new = error.kind() == std::io::ErrorKind::FileTooLarge && !self.too_long.contains(path);
-        if is_new {
-            let name = path
-                .file_stem()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            let gap = serde_json::json!({ "spool": name, "not_recorded": [error.to_string()] });
-            if self.commit(&[Item::own(Kind::Gap, &gap)]).is_ok() {
-                self.too_long.insert(path.to_owned());
-            }
-        }
-    }
-
-    /// Some lines of a spool, in order. What the socket would have refused is refused here, noted and kept.
-    fn take_in(&mut self, intake: &mut Intake) -> Result<(), String> {
-        let mut batch = Vec::new();
-        let mut answers = Vec::new();
-        intake.is_held = false;
-        for _ in 0..SPOOL_BATCH {
-            if intake.spool.lines.is_empty() {
-                break;
-            }
-            if !self.shared.rate.admits_spare(intake.spool.uid) {
-                intake.is_held = true;
-                break;
-            }
-            let Some(line) = intake.spool.lines.pop_front() else {
-                break;
-            };
-            match self.submission(&intake.spool, &line) {
-                Ok((submission, answer)) => {
-                    batch.push(submission);
-                    answers.push((answer, line));
-                }
-                Err((_, message)) => intake.refuse(&line, &message),
-            }
-        }
-        self.settle(batch);
-        for (mut answer, line) in answers {
-            match answer.try_recv() {
-                Ok(Response::Error {
-                    code: ErrorCode::BadRequest,
-                    message,
-                }) => intake.refuse(&line, &message),
-                Ok(Response::Error { message, .. }) => return Err(message),
-                Ok(_) => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        Ok(())
-    }
-
-    fn submission(
-        &self,
-        spool: &Spool,
-        line: &Spooled,
-    ) -> Result<(Submission, oneshot::Receiver<Response>), Refusal> {
-        let peer = Peer {
-            uid: spool.uid,
-            gid: spool.gid,
-            pid: 0,
-        };
-        let pin = self.shared.pins.of(spool.uid);
-        let pin = pin.ok_or_else(|| {
-            (
-                ErrorCode::Identity,
-                format!("user {} has no identity here", spool.uid),
-            )
-        })?;
-        connection::check_line(&line.data)?;
-        let content = match line.kind {
-            Kind::Event => Content::Decision(Box::new(connection::decision(&line.data, peer, &self.shared)?)),
-            Kind::Exit => Content::Outcome(connection::outcome(&line.data)?),
-            other => {
-                return Err((
-                    ErrorCode::BadRequest,
-                    format!("a gate writes no {}", other.name()),
-                ));
-            }
-        };
-        let (answer, answered) = oneshot::channel();
-        let submission = Submission {
-            peer,
-            pin: pin.clone(),
-            raw: line.data.clone(),
-            content,
-            is_spooled: true,
-            answer,
-        };
-        Ok((submission, answered))
-    }
-
-    /// SPOOL, and GAP when something could not be taken in; what is damaged or refused is kept beside the ledger first.
-    fn finish_spool(&mut self, intake: Intake) -> Result<(), String> {
-        let Intake {
-            spool,
-            mut faults,
-            refused,
-            ..
-        } = intake;
-        let name = spool.uid.to_string();
-        let mut gap = serde_json::Map::new();
-        if let Some((why, rest)) = &spool.damage {
-            let kept = self.keep(&name, "damaged", rest)?;
-            faults.insert(
-                0,
-                connection::short(&format!("{why}; what follows is damaged: {} bytes", rest.len())),
-            );
-            gap.insert("damaged".to_owned(), kept);
-        }
-        if refused.lines > 0 {
-            let mut kept = self.keep(&name, "refused", &refused.bytes)?;
-            if let Some(kept) = kept.as_object_mut() {
-                kept.insert("lines".to_owned(), refused.lines.into());
-            }
-            gap.insert("refused".to_owned(), kept);
-        }
-        let taken =
-            serde_json::json!({ "spool": name, "last": self.store.cursor().next, "head": spool.head });
-        let mut items = vec![Item::own(Kind::Spool, &taken)];
-        if !gap.is_empty() {
-            gap.insert("spool".to_owned(), name.clone().into());
-            gap.insert("not_recorded".to_owned(), faults.into());
-            items.push(Item::own(Kind::Gap, &serde_json::Value::Object(gap)));
-        }
-        self.commit(&items).map_err(|error| error.to_string())?;
-        self.spools
-            .insert(name.clone(), (self.store.cursor().next, spool.head.clone()));
-        tracing::info!(spool = name, refused = refused.lines, "a spool was taken in");
-        spool.empty().map_err(|error| error.to_string())
-    }
-
-    /// Keeps what was not recorded in a file beside the ledger, durable before the spool is emptied; says which, how long it
-    /// is, and its SHA-256. Beyond a user's budget only the latter are kept.
-    fn keep(&self, name: &str, what: &str, bytes: &[u8]) -> Result<serde_json::Value, String> {
-        let sha256: String = Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let used = kept_bytes(&self.directory, &format!("spool-{name}-"))
-            .map_err(|error| format!("{}: {error}", self.directory.display()))?;
-        if used.saturating_add(bytes.len() as u64) > MAX_KEPT {
-            tracing::error!(
-                spool = name,
-                used,
-                "what was not recorded is not kept: remove the files spool-NAME-*"
-            );
-            return Ok(serde_json::json!({ "bytes": bytes.len(), "sha256": sha256, "file": null }));
-        }
-        let file = format!("spool-{name}-{what}-{}", self.store.cursor().next);
-        Directory(self.directory.clone())
-            .replace(&file, bytes, 0o640)
-            .map_err(|error| format!("{}: {error}", self.directory.join(&file).display()))?;
-        Ok(serde_json::json!({ "bytes": bytes.len(), "sha256": sha256, "file": file }))
-    }
-
-    /// How full the disk is.
-    fn measure(&mut self) {
-        match Stage::of_volume(&self.directory) {
-            Ok(stage) => {
-                if stage > self.stage {
-                    tracing::warn!(?stage, "the ledger's disk is getting full");
-                }
-                self.stage = stage;
-                self.shared.metrics.disk_stage(stage.number());
-            }
-            Err(errno) => tracing::warn!(%errno, "the free space of the ledger's disk is not known"),
-        }
-    }
-
-    fn rotate_when_due(&mut self) -> Result<(), CommitError> {
-        let limits = self.limits;
-        if self.store.length() >= limits.segment_bytes || self.store.segment_age() >= limits.segment_age {
-            self.store.rotate()?;
-            self.shared.metrics.segment(self.store.segment());
-            tracing::info!(segment = self.store.segment(), "a new segment begins");
-        }
-        Ok(())
-    }
-
-    /// Removes what need not be kept, and what every sink has.
-    fn prune(&mut self) -> Result<(), Failure> {
-        if self.limits.keep_bytes.is_none() && self.limits.keep_age.is_none() {
-            return Ok(());
-        }
-        let segments = segments(&self.directory)?;
-        let sizes: Vec<(u64, u64, Duration)> = segments
-            .iter()
-            .map(|(number, path)| {
-                let metadata = path.metadata().map_err(|error| super::io_failure(path, &error))?;
-                let age = metadata
-                    .modified()
-                    .ok()
-                    .and_then(|modified| SystemTime::now().duration_since(modified).ok())
-                    .unwrap_or_default();
-                Ok((*number, metadata.len(), age))
-            })
-            .collect::<Result<_, Failure>>()?;
-        let mut total: u64 = sizes.iter().map(|(_, size, _)| size).sum();
-        let mut through = None;
-        for (index, (number, size, age)) in sizes.iter().enumerate() {
-            let is_live = *number >= self.store.segment();
-            let is_large = self.limits.keep_bytes.is_some_and(|keep| total > keep);
-            let is_old = self.limits.keep_age.is_some_and(|keep| *age > keep);
-            let next = segments.get(index.saturating_add(1));
-            if is_live || !(is_large || is_old) || !self.is_delivered(next)? {
-                break;
-            }
-            through = Some(*number);
-            total = total.saturating_sub(*size);
-        }
-        let (Some(through), Some((first, _))) = (through, segments.first()) else {
-            return Ok(());
-        };
-        self.store
-            .prune(through, *first)
-            .map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
-        tracing::info!(through, "old segments are removed");
-        Ok(())
-    }
-
-    /// Whether every sink has all that stands before the segment `next`.
-    fn is_delivered(&self, next: Option<&(u64, PathBuf)>) -> Result<bool, Failure> {
-        let Some(needed) = reader::first_needed(&self.directory)? else {
-            return Ok(true);
-        };
-        let Some((_, path)) = next else { return Ok(false) };
-        Ok(reader::first_seq(path)?.is_some_and(|first| needed >= first))
-    }
-
     /// Says of commands that nobody will say how they ended.
     fn close(&mut self, ids: &[EventId], why: &str) {
         for some in ids.chunks(BATCH) {
@@ -838,22 +490,6 @@ impl Desk {
         tracing::info!(records = self.store.cursor().next, "sealed");
         Ok(())
     }
-}
-
-/// How long the files are whose names begin so.
-fn kept_bytes(directory: &Path, prefix: &str) -> std::io::Result<u64> {
-    let mut sum = 0_u64;
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(prefix))
-        {
-            sum = sum.saturating_add(entry.metadata()?.len());
-        }
-    }
-    Ok(sum)
 }
 
 impl Content {
