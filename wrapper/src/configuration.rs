@@ -240,10 +240,13 @@ pub fn read_trusted(path: &Path, owner: Owner) -> Result<String, ConfigurationEr
         path: path.to_owned(),
         why,
     };
-    let file = File::open(path).map_err(io)?;
+    let mut file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
         return Err(unsafe_because("it is not a regular file".to_owned()));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(unsafe_because(format!("it is longer than {MAX_BYTES} bytes")));
     }
     check_owner(&metadata, owner).map_err(unsafe_because)?;
     let directory = path
@@ -252,10 +255,8 @@ pub fn read_trusted(path: &Path, owner: Owner) -> Result<String, ConfigurationEr
         .unwrap_or(Path::new("."));
     check_owner(&directory.metadata().map_err(io)?, owner)
         .map_err(|why| unsafe_because(format!("of its directory: {why}")))?;
-    // With room for all of it, it is read at once.
-    let size = usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or_default();
-    let mut text = String::with_capacity(size.saturating_add(1));
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(io)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(io)?;
     Ok(text)
 }
 

@@ -126,6 +126,9 @@ const UNMISTAKABLE: &[&str] = &[
     "ASIA",
 ];
 
+/// Their first bytes: what stands before every other look at a text, for there are many texts and few tokens.
+const FIRST_OF_UNMISTAKABLE: &[u8] = b"gxhA";
+
 /// Names that end so hold a credential, in `NAME=value` and `"NAME": "value"`.
 const SECRET_NAMES: &[&str] = &[
     "password",
@@ -279,8 +282,12 @@ impl Redactor {
 
 /// A secret that begins right here: what to keep of its start, and how many bytes it takes in all.
 fn secret_at(rest: &str) -> Option<(&str, usize)> {
+    let first = rest.as_bytes().first();
     for (prefix, least) in TOKEN_PREFIXES {
-        if let Some(after) = rest.strip_prefix(prefix) {
+        // One byte is compared in place, the whole prefix by a call.
+        if prefix.as_bytes().first() == first
+            && let Some(after) = rest.strip_prefix(prefix)
+        {
             let length = after.find(|c: char| !is_token_char(c)).unwrap_or(after.len());
             if length >= *least {
                 return Some(("", prefix.len().saturating_add(length)));
@@ -288,7 +295,9 @@ fn secret_at(rest: &str) -> Option<(&str, usize)> {
         }
     }
     for scheme in ["Bearer ", "bearer ", "Basic ", "token "] {
-        if let Some(after) = rest.strip_prefix(scheme) {
+        if scheme.as_bytes().first() == first
+            && let Some(after) = rest.strip_prefix(scheme)
+        {
             let length = after.find(|c: char| !is_token_char(c)).unwrap_or(after.len());
             if length >= 16 {
                 return Some((rest.get(..scheme.len())?, scheme.len().saturating_add(length)));
@@ -349,12 +358,12 @@ fn authorization_at(rest: &str) -> Option<(&str, usize)> {
 fn assigned_at(rest: &str) -> Option<(&str, usize)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let name = rest.get(..rest.find(|c: char| !is_name(c))?)?;
-    if name.len() > 128 || !is_secret_name(name) {
-        return None;
-    }
     let quotes = ['"', '\'', '\\'];
     let behind = rest.get(name.len()..)?.trim_start_matches(quotes).trim_start();
     let value = behind.strip_prefix([':', '='])?.trim_start();
+    if name.len() > 128 || !is_secret_name(name) {
+        return None;
+    }
     let body = value.trim_start_matches(quotes);
     let is_quoted = body.len() < value.len();
     let end = body
@@ -371,18 +380,18 @@ fn assigned_at(rest: &str) -> Option<(&str, usize)> {
 
 /// Where within the next `step` bytes a token begins that is one wherever it stands; else `step`.
 fn unmistakable_within(rest: &str, step: usize) -> usize {
-    UNMISTAKABLE
-        .iter()
-        .filter_map(|prefix| {
-            let run = rest.get(..step)?;
-            let found = run.match_indices(prefix.get(..1)?).map(|(at, _)| at);
-            found.filter(|at| *at > 0).find(|at| {
-                rest.get(*at..)
-                    .is_some_and(|tail| tail.starts_with(prefix) && secret_at(tail).is_some())
-            })
+    let begins = |at: usize| {
+        rest.get(at..).is_some_and(|tail| {
+            UNMISTAKABLE.iter().any(|prefix| tail.starts_with(prefix)) && secret_at(tail).is_some()
         })
-        .min()
-        .unwrap_or(step)
+    };
+    let run = rest.as_bytes().get(..step).unwrap_or_default();
+    let starts = run
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, byte)| FIRST_OF_UNMISTAKABLE.contains(byte));
+    starts.map(|(at, _)| at).find(|at| begins(*at)).unwrap_or(step)
 }
 
 /// `PASSWORD 'x'` in SQL, in any of its quotes, and `password=x` in a connection string.
@@ -434,6 +443,12 @@ fn word_break(rest: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_unmistakable_token_begins_with_a_byte_that_is_looked_for() {
+        let begins = |prefix: &&str| FIRST_OF_UNMISTAKABLE.contains(&prefix.as_bytes()[0]);
+        assert!(UNMISTAKABLE.iter().all(begins));
+    }
 
     #[test]
     fn values_of_credential_flags_go() {

@@ -30,7 +30,15 @@ pub fn compose(
     redactor: &Redactor,
 ) -> Event {
     let said = Said::of(&judgement.verdict);
-    let argv = redactor.words(&cut(call));
+    let words: Vec<String> = call
+        .args
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let masked = redactor.words(&words);
+    let argv_sha256 = argv_digest(&masked);
+    let secrets = Secrets::of(&words, &masked);
+    let argv = cut(masked);
     let event_id = new_id();
     Event {
         ts: now(),
@@ -51,13 +59,13 @@ pub fn compose(
         event_id,
         argv,
         argv_bytes: call.args.iter().map(|word| word.len() as u64).sum(),
-        argv_sha256: argv_digest(call, redactor),
+        argv_sha256,
         operation: judgement
             .invocation
             .as_ref()
             .map(|i| i.command.clone())
             .unwrap_or_default(),
-        operations: operations(judgement, redactor, &Secrets::of(call, redactor)),
+        operations: operations(judgement, redactor, &secrets),
         hazards: hazards(judgement),
         reason: said.reason.to_owned(),
         message: redactor.text(&said.message),
@@ -158,35 +166,31 @@ impl Said {
     }
 }
 
-/// The words as text, as many as fit; the last one kept may be cut itself.
-fn cut(call: &Snapshot) -> Vec<String> {
+/// As many of the words as fit; the last one kept may be cut itself. Secrets are replaced by then: half a token would not be
+/// known for one.
+fn cut(mut words: Vec<String>) -> Vec<String> {
     let mut left = MAX_ARGV;
-    let mut words = Vec::new();
-    for word in &call.args {
+    let mut kept: usize = 0;
+    for word in &mut words {
         if left == 0 {
             break;
         }
-        let mut text = word.to_string_lossy().into_owned();
-        if text.len() > left {
-            let end = text.floor_char_boundary(left);
-            text.truncate(end);
-            text.push('…');
+        if word.len() > left {
+            let end = word.floor_char_boundary(left);
+            word.truncate(end);
+            word.push('…');
         }
-        left = left.saturating_sub(text.len().saturating_add(1));
-        words.push(text);
+        left = left.saturating_sub(word.len().saturating_add(1));
+        kept = kept.saturating_add(1);
     }
+    words.truncate(kept);
     words
 }
 
 /// Over the words with their secrets replaced: a digest of a weak secret beside known words would give it away.
-fn argv_digest(call: &Snapshot, redactor: &Redactor) -> String {
-    let words: Vec<String> = call
-        .args
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+fn argv_digest(masked: &[String]) -> String {
     let mut hasher = Sha256::new();
-    for word in redactor.words(&words) {
+    for word in masked {
         hasher.update(word.as_bytes());
         hasher.update([0]);
     }
@@ -201,11 +205,9 @@ fn argv_digest(call: &Snapshot, redactor: &Redactor) -> String {
 struct Secrets(Vec<String>);
 
 impl Secrets {
-    fn of(call: &Snapshot, redactor: &Redactor) -> Secrets {
-        let words = cut(call);
-        let masked = redactor.words(&words);
+    fn of(words: &[String], masked: &[String]) -> Secrets {
         let mark = redact::MASK.trim_end_matches(']');
-        let found = words.iter().zip(&masked).filter_map(|(word, masked)| {
+        let found = words.iter().zip(masked).filter_map(|(word, masked)| {
             let (before, rest) = masked.split_once(mark)?;
             let behind = rest.rsplit_once(']').map_or("", |(_, behind)| behind);
             let secret = word.strip_prefix(before)?.strip_suffix(behind)?;

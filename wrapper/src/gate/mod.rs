@@ -40,16 +40,22 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
     let inherited = sys::prepare().map_err(Stop::system)?;
     let call = Snapshot::take(tool, args).map_err(Stop::system)?;
     let (file, orders) = Configuration::find()?;
+    // It takes us in while we judge.
+    let sidecar = Sidecar::connect(&orders.socket, orders.deadline());
     let child = environment::clean(tool, &orders, &call);
     let identity = match configuration::identify(&file, &orders.pins, call.uid, |name| call.variable(name)) {
         Ok(identity) => identity,
-        Err(error) => return Err(refuse_misconfigured(&call, &file, &orders, &child, error)),
+        Err(error) => {
+            return Err(refuse_misconfigured(
+                &call, &file, &orders, &child, sidecar, error,
+            ));
+        }
     };
     let judgement = Judgement::of(&call, &file, &orders, &identity, &child)?;
     let found = real_tool(tool, &orders)?;
     let binary = found.as_ref().ok().map(|found| found.path.as_path());
     let event = event::compose(&call, &identity, &judgement, &child, binary, &orders.redactor());
-    let recorder = match Recorder::record(&orders, &identity, &judgement, &event) {
+    let recorder = match Recorder::record(sidecar, &orders, &identity, &judgement, &event) {
         Ok(recorder) => recorder,
         Err(error) => return Err(Stop::unrecorded(&event, &judgement, error)),
     };
@@ -99,7 +105,8 @@ fn execute(
                 // The tool has run and its status is the caller's; the ledger will show it as not concluded.
                 warn(&format!("how {} ended could not be recorded: {error}", call.tool));
             }
-            Ok(ended.mirror())
+            // What we hold is given back by the kernel; taking it apart first would only keep the caller waiting.
+            sys::leave(ended.mirror())
         }
         Err(SuperviseError::NotStarted(errno)) => {
             company
@@ -147,6 +154,7 @@ fn refuse_misconfigured(
     file: &Path,
     orders: &Configuration,
     child: &environment::Child,
+    sidecar: Result<Sidecar, CannotRecord>,
     error: ConfigurationError,
 ) -> Stop {
     let Ok(pinned) = configuration::identify(file, &orders.pins, call.uid, |_| None) else {
@@ -157,9 +165,7 @@ fn refuse_misconfigured(
         Err(stop) => return stop,
     };
     let event = event::compose(call, &pinned, &judgement, child, None, &orders.redactor());
-    let recorded =
-        Sidecar::connect(&orders.socket, orders.deadline()).and_then(|mut sidecar| sidecar.record(&event));
-    match recorded {
+    match sidecar.and_then(|mut sidecar| sidecar.record(&event)) {
         Ok(()) => Stop::Configuration(error),
         Err(unrecorded) => Stop::unrecorded(&event, &judgement, unrecorded),
     }
@@ -175,13 +181,14 @@ impl Recorder {
     /// Makes the decision durable: in the ledger, or in the spool when nobody answers and the command may go by it. A
     /// sidecar that refuses, or that hangs, is not gone round.
     fn record(
+        sidecar: Result<Sidecar, CannotRecord>,
         orders: &Configuration,
         identity: &configuration::Identity,
         judgement: &Judgement,
         event: &audit_event::Event,
     ) -> Result<Recorder, CannotRecord> {
-        let asked = Sidecar::connect(&orders.socket, orders.deadline())
-            .and_then(|mut sidecar| sidecar.record(event).map(|()| Recorder::Sidecar(sidecar)));
+        let asked =
+            sidecar.and_then(|mut sidecar| sidecar.record(event).map(|()| Recorder::Sidecar(sidecar)));
         let may_spool = matches!(judgement.verdict, Verdict::Allow(_))
             && spool::admits(orders, identity, judgement.invocation.as_ref());
         match asked {

@@ -67,7 +67,17 @@ impl<'p> FlagSet<'p> {
 
     /// The option `-letter`.
     pub(super) fn short(&self, letter: char) -> Option<Flag> {
-        self.rows().find(|flag| flag.short == Some(letter))
+        // Most rows have no letter, so the letter is looked for, and only its row is read.
+        let cell = format!("\t{letter}\t");
+        let with_letter = |rows: &'static str| {
+            rows.match_indices(&cell).find_map(|(at, _)| {
+                let start = rows.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+                row(rows.get(start..)?.lines().next()?).filter(|flag| flag.short == Some(letter))
+            })
+        };
+        with_letter(block(self.path))
+            .or_else(|| with_letter(block("*")))
+            .or((self.help && HELP.short == Some(letter)).then_some(HELP))
     }
 
     /// Every option, the command's own first: they hide global ones of the same name.
@@ -103,19 +113,18 @@ fn row(line: &'static str) -> Option<Flag> {
     Some(Flag { name, short, arity })
 }
 
-/// The consecutive rows whose first cell is `path`. The table is sorted by bytes.
+/// The rows whose first cell is `path`. The table is sorted by bytes, so they stand together.
+fn block(path: &str) -> &'static str {
+    if path.is_empty() {
+        return "";
+    }
+    // A line feed is the byte after a tab.
+    let bounds = lower_bound(FLAGS, &format!("{path}\t"))..lower_bound(FLAGS, &format!("{path}\n"));
+    FLAGS.get(bounds).unwrap_or("")
+}
+
 fn rows_of(path: &str) -> impl Iterator<Item = &'static str> {
-    let key = format!("{path}\t");
-    let start = if path.is_empty() {
-        FLAGS.len()
-    } else {
-        lower_bound(FLAGS, &key)
-    };
-    FLAGS
-        .get(start..)
-        .unwrap_or("")
-        .lines()
-        .take_while(move |line| line.starts_with(&key))
+    block(path).lines()
 }
 
 /// The offset of the first line that is not less than `key`.
