@@ -12,6 +12,7 @@ pub mod score;
 pub mod session;
 pub mod sinks;
 pub mod tools;
+pub mod transparency;
 pub mod wire;
 
 /// Hex of the SHA-256 of `bytes`.
