@@ -4,11 +4,10 @@
 //! from the kernel directly; what another process sends to *us* is passed on. When it stops we stop, when it
 //! dies we die the same way. We sit in a `signalfd` loop with everything blocked, so no signal is lost between steps.
 
-use crate::sys::{self, Inherited, Program};
+use crate::sys::{self, Before, Change, Inherited, Program};
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, pthread_sigmask, raise};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -19,8 +18,8 @@ use thiserror::Error;
 pub enum Ended {
     /// With this exit status.
     Exited(i32),
-    /// By this signal.
-    Killed(Signal),
+    /// By the signal with this number; not all have names.
+    Killed(i32),
 }
 
 impl Ended {
@@ -72,17 +71,12 @@ pub fn run(
     inherited: &Inherited,
     beside: &mut dyn Beside,
 ) -> Result<(Ended, Duration), SuperviseError> {
-    let mut original = SigSet::empty();
-    pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&followed()), Some(&mut original))?;
-    let signals = SignalFd::with_flags(&followed(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let not_started = SuperviseError::NotStarted;
+    let before = Before::take(&followed()).map_err(not_started)?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let signals = SignalFd::with_flags(&followed(), flags).map_err(not_started)?;
     let begun = Instant::now();
-    let child = match sys::spawn(program, &original, inherited) {
-        Ok(child) => child,
-        Err(error) => {
-            pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&original), None)?;
-            return Err(SuperviseError::NotStarted(error));
-        }
-    };
+    let child = sys::spawn(program, &before, inherited).map_err(not_started)?;
     if let Some(mut keep) = beside.keep() {
         keep.push(signals.as_raw_fd());
         sys::let_go_of_descriptors(&keep)?;
@@ -94,10 +88,8 @@ pub fn run(
 fn follow(child: Pid, signals: &SignalFd, beside: &mut dyn Beside) -> Result<Ended, SuperviseError> {
     loop {
         while let Some(info) = signals.read_signal()? {
-            let Ok(signal) = Signal::try_from(i32::try_from(info.ssi_signo).unwrap_or(0)) else {
-                continue;
-            };
-            if signal == Signal::SIGCHLD {
+            let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
+            if signal == Signal::SIGCHLD as i32 {
                 beside.child_ended();
                 if let Some(ended) = reap(child)? {
                     return Ok(ended);
@@ -128,8 +120,7 @@ fn wait_readable(signals: &SignalFd, beside: &mut dyn Beside) -> Result<(), Supe
 
 /// Everything but what cannot be caught, and what means that we ourselves are broken.
 fn followed() -> SigSet {
-    let mut set = SigSet::all();
-    for ours in [
+    sys::all_signals_but(&[
         Signal::SIGSEGV,
         Signal::SIGBUS,
         Signal::SIGFPE,
@@ -139,10 +130,7 @@ fn followed() -> SigSet {
         Signal::SIGSYS,
         Signal::SIGKILL,
         Signal::SIGSTOP,
-    ] {
-        set.remove(ours);
-    }
-    set
+    ])
 }
 
 /// A signal from a process was meant for the tool and reached only us; one from the kernel (the terminal) went
@@ -152,8 +140,8 @@ fn must_forward(info: &siginfo, child: Pid) -> bool {
     info.ssi_code <= SI_USER_OR_BELOW && i32::try_from(info.ssi_pid) != Ok(child.as_raw())
 }
 
-fn forward(child: Pid, signal: Signal) -> Result<(), Errno> {
-    match kill(child, signal) {
+fn forward(child: Pid, signal: i32) -> Result<(), Errno> {
+    match sys::send(child, signal) {
         Err(Errno::ESRCH) => Ok(()), // it ended at this moment; SIGCHLD follows
         other => other,
     }
@@ -162,22 +150,20 @@ fn forward(child: Pid, signal: Signal) -> Result<(), Errno> {
 /// Takes note of what became of the child; stops with it.
 fn reap(child: Pid) -> Result<Option<Ended>, SuperviseError> {
     loop {
-        match waitpid(
-            child,
-            Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED),
-        )? {
-            WaitStatus::Exited(_, status) => return Ok(Some(Ended::Exited(status))),
-            WaitStatus::Signaled(_, signal, _) => return Ok(Some(Ended::Killed(signal))),
-            WaitStatus::Stopped(_, signal) => stop_with(child, signal)?,
-            WaitStatus::StillAlive => return Ok(None),
-            _ => {}
+        match sys::changed(child)? {
+            Change::Exited(status) => return Ok(Some(Ended::Exited(status))),
+            Change::Killed(signal) => return Ok(Some(Ended::Killed(signal))),
+            Change::Stopped(signal) => stop_with(child, signal)?,
+            Change::Continued => {}
+            Change::None => return Ok(None),
         }
     }
 }
 
 /// Stops this process by the same signal, so that the shell sees what it would see without us; once
 /// continued, the child is continued too (a shell continues the whole group, `kill -CONT` only us).
-fn stop_with(child: Pid, signal: Signal) -> Result<(), SuperviseError> {
+fn stop_with(child: Pid, signal: i32) -> Result<(), SuperviseError> {
+    let signal = Signal::try_from(signal)?;
     if signal == Signal::SIGSTOP {
         raise(signal)?;
     } else {
@@ -188,5 +174,5 @@ fn stop_with(child: Pid, signal: Signal) -> Result<(), SuperviseError> {
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None)?;
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&only), None)?;
     }
-    Ok(forward(child, Signal::SIGCONT)?)
+    Ok(forward(child, Signal::SIGCONT as i32)?)
 }

@@ -6,6 +6,7 @@
 )]
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction,
 };
@@ -27,10 +28,12 @@ pub unsafe fn arguments(count: c_int, words: *const *const c_char) -> Vec<OsStri
         .collect()
 }
 
-/// How the process found its standard descriptors and SIGPIPE, to hand on unchanged.
+/// How the process found its standard descriptors, SIGPIPE and a low limit of descriptors, to hand on unchanged.
 #[derive(Debug)]
 pub struct Inherited {
     sigpipe: SigAction,
+    /// The soft and hard limit of descriptors, where the soft one was too low for us.
+    descriptors: Option<(u64, u64)>,
     /// Stand-ins on closed descriptors 0–2, so that nothing of ours lands there; closed on exec.
     _placeholders: Vec<OwnedFd>,
 }
@@ -41,17 +44,169 @@ pub fn prepare() -> io::Result<Inherited> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
     // SAFETY: SIG_IGN runs no code of ours.
     let sigpipe = unsafe { sigaction(Signal::SIGPIPE, &ignore) }?;
+    let descriptors = have_enough_descriptors()?;
     let mut placeholders = Vec::new();
     loop {
         let null: OwnedFd = std::fs::File::open("/dev/null")?.into(); // CLOEXEC, as all of std's
         if null.as_raw_fd() > 2 {
             return Ok(Inherited {
                 sigpipe,
+                descriptors,
                 _placeholders: placeholders,
             });
         }
         placeholders.push(null);
     }
+}
+
+/// Raises the soft limit of descriptors, where it may be too low for a gate, as far as that is ours to do.
+fn have_enough_descriptors() -> io::Result<Option<(u64, u64)>> {
+    const ENOUGH: u64 = 512; // files of a manifest's directory take one each
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= ENOUGH || soft >= hard {
+        return Ok(None);
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(ENOUGH), hard)?;
+    Ok(Some((soft, hard)))
+}
+
+/// What a process that follows a program changes for itself; the program gets it as it was.
+#[derive(Debug)]
+pub struct Before {
+    mask: SigSet,
+    /// An ignored SIGCHLD would hide the program's end, an ignored terminal stop its stopping.
+    actions: Vec<(Signal, SigAction)>,
+    /// Counts to SIGALRM: it was set for the program. A fork does not inherit it, an exec does.
+    alarm: nix::libc::itimerval,
+    is_subreaper: bool,
+}
+
+impl Before {
+    /// Blocks every signal that can be followed, and takes the rest for this process.
+    ///
+    /// # Errors
+    /// As the system calls; what was changed by then stays so.
+    pub fn take(followed: &SigSet) -> Result<Before, Errno> {
+        let mut mask = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(followed), Some(&mut mask))?;
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        let mut actions = Vec::new();
+        for signal in [Signal::SIGCHLD, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
+            // SAFETY: SIG_DFL runs no code of ours.
+            actions.push((signal, unsafe { sigaction(signal, &default) }?));
+        }
+        // SAFETY: a timer of zeros is off; the old one is written to a value of ours.
+        let alarm = unsafe {
+            let off: nix::libc::itimerval = std::mem::zeroed();
+            let mut alarm = off;
+            Errno::result(nix::libc::setitimer(
+                nix::libc::ITIMER_REAL,
+                &raw const off,
+                &raw mut alarm,
+            ))?;
+            alarm
+        };
+        Ok(Before {
+            mask,
+            actions,
+            alarm,
+            is_subreaper: nix::sys::prctl::get_child_subreaper()?,
+        })
+    }
+
+    /// In the child, last: puts everything back. Makes system calls only.
+    fn put_back(&self, inherited: &Inherited) -> Result<(), Errno> {
+        for (signal, action) in &self.actions {
+            // SAFETY: puts back the disposition that was inherited, SIG_DFL or SIG_IGN.
+            unsafe { sigaction(*signal, action) }?;
+        }
+        // SAFETY: as above.
+        unsafe { sigaction(Signal::SIGPIPE, &inherited.sigpipe) }?;
+        if self.is_subreaper {
+            nix::sys::prctl::set_child_subreaper(true)?;
+        }
+        if let Some((soft, hard)) = inherited.descriptors {
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
+        }
+        if self.alarm.it_value.tv_sec != 0 || self.alarm.it_value.tv_usec != 0 {
+            // SAFETY: the timer is a value of ours.
+            let set = unsafe {
+                nix::libc::setitimer(nix::libc::ITIMER_REAL, &raw const self.alarm, ptr::null_mut())
+            };
+            Errno::result(set)?;
+        }
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)
+    }
+}
+
+/// Every signal there is, those without a name included, but `without`.
+pub fn all_signals_but(without: &[Signal]) -> SigSet {
+    let numbers: Vec<i32> = without.iter().map(|signal| *signal as i32).collect();
+    signals(|number| !numbers.contains(&number))
+}
+
+/// The C libraries' own functions leave out the signals that they use themselves; to the kernel a set is one bit for each.
+fn signals(mut is_in: impl FnMut(i32) -> bool) -> SigSet {
+    let mut bits: u64 = 0;
+    for number in 1..=64 {
+        if is_in(number) {
+            bits |= 1 << (number - 1);
+        }
+    }
+    // SAFETY: zeros are an empty set; on Linux a set begins with one bit for each signal, in words of the machine.
+    unsafe {
+        let mut set: nix::libc::sigset_t = std::mem::zeroed();
+        (&raw mut set).cast::<u64>().write_unaligned(bits);
+        SigSet::from_sigset_t_unchecked(set)
+    }
+}
+
+/// Sends a signal by its number: not all have names.
+///
+/// # Errors
+/// As `kill`.
+pub fn send(process: Pid, signal: i32) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    Errno::result(unsafe { nix::libc::kill(process.as_raw(), signal) }).map(drop)
+}
+
+/// What became of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing yet.
+    None,
+    /// It ended with this status.
+    Exited(i32),
+    /// This signal ended it.
+    Killed(i32),
+    /// This signal stopped it.
+    Stopped(i32),
+    /// It goes on.
+    Continued,
+}
+
+/// What became of a child, without waiting. (The library's own fails for signals that have no name.)
+///
+/// # Errors
+/// As `waitpid`.
+pub fn changed(child: Pid) -> Result<Change, Errno> {
+    use nix::libc;
+    let mut status = 0;
+    // SAFETY: the status is written to a value of ours.
+    let found = unsafe {
+        libc::waitpid(
+            child.as_raw(),
+            &raw mut status,
+            libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED,
+        )
+    };
+    Ok(match Errno::result(found)? {
+        0 => Change::None,
+        _ if libc::WIFEXITED(status) => Change::Exited(libc::WEXITSTATUS(status)),
+        _ if libc::WIFSIGNALED(status) => Change::Killed(libc::WTERMSIG(status)),
+        _ if libc::WIFSTOPPED(status) => Change::Stopped(libc::WSTOPSIG(status)),
+        _ => Change::Continued,
+    })
 }
 
 /// What is needed to start a program; everything is allocated before the fork.
@@ -67,20 +222,20 @@ pub struct Program {
     pub environment: Vec<CString>,
 }
 
-/// Starts `program` in the caller's process group with the caller's descriptors, `mask` as its signal mask, and
-/// SIGPIPE as it was inherited. It is killed when the caller is killed, as it would die itself without us.
+/// Starts `program` in the caller's process group with the caller's descriptors, and everything else as it was before we
+/// changed it. It is killed when the caller is killed, as it would die itself without us.
 ///
 /// The child borrows this process's memory until it executes the program, and we stand still meanwhile (`vfork(2)`): a copy of
 /// the address space would be thrown away at once, and making it costs more than the rest.
 ///
 /// # Errors
 /// The error of clone, or of exec: then nothing is left behind.
-pub fn spawn(program: &Program, mask: &SigSet, inherited: &Inherited) -> Result<Pid, Errno> {
+pub fn spawn(program: &Program, before: &Before, inherited: &Inherited) -> Result<Pid, Errno> {
     let mut start = Start {
         args: pointers(&program.args),
         environment: pointers(&program.environment),
         program,
-        mask,
+        before,
         inherited,
         parent: nix::unistd::getpid(),
         error: None,
@@ -116,7 +271,7 @@ struct Start<'a> {
     program: &'a Program,
     args: Vec<*const c_char>,
     environment: Vec<*const c_char>,
-    mask: &'a SigSet,
+    before: &'a Before,
     inherited: &'a Inherited,
     parent: Pid,
     /// Why nothing was executed.
@@ -140,11 +295,7 @@ fn exec(start: &Start<'_>) -> Errno {
     if nix::unistd::getppid() != start.parent {
         return Errno::ESRCH; // the gate died before the line above: nothing runs
     }
-    // SAFETY: puts back the disposition that was inherited, SIG_DFL or SIG_IGN.
-    if let Err(error) = unsafe { sigaction(Signal::SIGPIPE, &start.inherited.sigpipe) } {
-        return error;
-    }
-    if let Err(error) = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(start.mask), None) {
+    if let Err(error) = start.before.put_back(start.inherited) {
         return error;
     }
     match start.program.file {
@@ -222,16 +373,14 @@ pub fn leave(status: i32) -> ! {
 }
 
 /// Dies by `signal`, as the tool did, without a core file of our own.
-pub fn die_by(signal: Signal) -> ! {
-    let no_core = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    let mut only = SigSet::empty();
-    only.add(signal);
+pub fn die_by(signal: i32) -> ! {
+    let no_core = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     // SAFETY: SIG_DFL runs no code of ours. It fails for SIGKILL, whose action cannot be changed and need not be.
-    let set = unsafe { sigaction(signal, &default) };
-    let sent = pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None)
-        .and_then(|()| nix::sys::signal::raise(signal));
+    let set = unsafe { nix::libc::signal(signal, nix::libc::SIG_DFL) };
+    let others = signals(|number| number != signal);
+    let sent = send(nix::unistd::getpid(), signal)
+        .and_then(|()| pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&others), None));
     // Only reached if the signal did not kill us: say the same by the exit status.
     let _why = (no_core, set, sent);
-    std::process::exit(128_i32.saturating_add(signal as i32))
+    std::process::exit(128_i32.saturating_add(signal))
 }

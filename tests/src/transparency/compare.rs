@@ -2,7 +2,7 @@
 
 use super::Observed;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Variables that the session sets around the agent, or the gate for the tool.
 const OURS: &[&str] = &[
@@ -27,7 +27,11 @@ pub fn all(direct: &BTreeMap<String, Observed>, through: &BTreeMap<String, Obser
             found.push(format!("{name}: was not run through the gate"));
             continue;
         };
-        found.extend(one(direct, through).into_iter().map(|what| format!("{name}: {what}")));
+        found.extend(
+            one(direct, through)
+                .into_iter()
+                .map(|what| format!("{name}: {what}")),
+        );
     }
     found
 }
@@ -35,20 +39,36 @@ pub fn all(direct: &BTreeMap<String, Observed>, through: &BTreeMap<String, Obser
 fn one(direct: &Observed, through: &Observed) -> Vec<String> {
     let mut found = Vec::new();
     if direct.ended != through.ended {
-        found.push(format!("{} became {}\n    {}", direct.ended, through.ended, through.stderr.trim()));
+        found.push(format!(
+            "{} became {}\n    {}",
+            direct.ended,
+            through.ended,
+            through.stderr.trim()
+        ));
     }
     let is_terminal = direct.stderr.contains("> ") && direct.stderr.contains("\r\n");
     if !is_terminal && without_ids(&direct.stderr) != without_ids(&through.stderr) {
-        found.push(format!("stderr `{}` became `{}`", direct.stderr.trim(), through.stderr.trim()));
+        found.push(format!(
+            "stderr `{}` became `{}`",
+            direct.stderr.trim(),
+            through.stderr.trim()
+        ));
     }
     let (lines, others) = (direct.stdout.lines().count(), through.stdout.lines().count());
     if lines != others {
-        found.push(format!("stdout\n    {}\n  became\n    {}\n    {}", direct.stdout.trim(), through.stdout.trim(), through.stderr.trim()));
+        found.push(format!(
+            "stdout\n    {}\n  became\n    {}\n    {}",
+            direct.stdout.trim(),
+            through.stdout.trim(),
+            through.stderr.trim()
+        ));
         return found;
     }
     for (line, other) in direct.stdout.lines().zip(through.stdout.lines()) {
         match (view(line), view(other)) {
-            (Some(line), Some(other)) => differences("", &comparable(line, false), &comparable(other, true), &mut found),
+            (Some(line), Some(other)) => {
+                differences("", &comparable(line, false), &comparable(other, true), &mut found)
+            }
             _ if line == other => {}
             _ => found.push(format!("`{line}` became `{other}`")),
         }
@@ -65,8 +85,12 @@ fn view(line: &str) -> Option<Value> {
 fn comparable(mut view: Value, is_through: bool) -> Value {
     let entries: Vec<String> = serde_json::from_value(view["environment"].take()).expect("a list of texts");
     let is_strict = entries.iter().any(|entry| entry.starts_with("STRICT="));
+    // Of what is no variable, or named twice, the tool gets only what programs take.
+    let mut seen = BTreeSet::new();
     let mut entries: Vec<String> = entries
         .into_iter()
+        .filter(|entry| entry.find('=').is_some_and(|at| at > 0))
+        .filter(|entry| seen.insert(entry.split('=').next().unwrap_or_default().to_owned()))
         .filter(|entry| !OURS.contains(&entry.split('=').next().unwrap_or_default()))
         .collect();
     if !is_strict {
@@ -83,7 +107,11 @@ fn comparable(mut view: Value, is_through: bool) -> Value {
     }
     // It is executed by its descriptor; kernels before 6.14 name it by that too.
     let executed_as = view["auxiliary"]["executed_as"].take();
-    if is_through && executed_as.as_str().is_some_and(|name| name.starts_with("/dev/fd/")) {
+    if is_through
+        && executed_as
+            .as_str()
+            .is_some_and(|name| name.starts_with("/dev/fd/"))
+    {
         let comm = &mut view["files"]["comm"];
         if comm.as_str().is_some_and(|name| name.parse::<u32>().is_ok()) {
             *comm = "kubectl".into();
@@ -97,7 +125,7 @@ fn differences(path: &str, direct: &Value, through: &Value, found: &mut Vec<Stri
     match (direct, through) {
         (Value::Object(one), other) => {
             let other = other.as_object().unwrap_or(&empty);
-            let names: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             for name in names {
                 let value = |map: &Map<String, Value>| map.get(name.as_str()).cloned().unwrap_or(Value::Null);
                 differences(&format!("{path}/{name}"), &value(one), &value(other), found);
@@ -108,7 +136,7 @@ fn differences(path: &str, direct: &Value, through: &Value, found: &mut Vec<Stri
     }
 }
 
-/// Numbers of three digits and more are process ids.
+/// Numbers of three digits and more are process ids; messages are padded to their length.
 fn without_ids(text: &str) -> String {
     let mut plain = String::new();
     let mut digits = String::new();
@@ -121,5 +149,5 @@ fn without_ids(text: &str) -> String {
         digits.clear();
         plain.push(character);
     }
-    plain
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -7,7 +7,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Prepares and executes; returns only when that fails.
 pub fn run(words: &[OsString]) -> i32 {
-    let end = words.iter().position(|word| word == "--").expect("`--` stands before the program");
+    let end = words
+        .iter()
+        .position(|word| word == "--")
+        .expect("`--` stands before the program");
     let mut plan = Plan {
         program: None,
         name: None,
@@ -48,7 +51,13 @@ impl Plan {
                     std::fs::remove_dir("../gone").expect("it can be removed");
                 }
                 "subreaper" => assert_eq!(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1), 0),
-                "slack" => assert_eq!(libc::prctl(libc::PR_SET_TIMERSLACK, libc::c_ulong::from(number().unsigned_abs())), 0),
+                "slack" => assert_eq!(
+                    libc::prctl(
+                        libc::PR_SET_TIMERSLACK,
+                        libc::c_ulong::from(number().unsigned_abs())
+                    ),
+                    0
+                ),
                 "oom" => std::fs::write("/proc/self/oom_score_adj", value).expect("it can be written"),
                 "coredump" => std::fs::write("/proc/self/coredump_filter", value).expect("it can be written"),
                 "personality" => assert!(libc::personality(number().unsigned_abs().into()) >= 0),
@@ -66,7 +75,10 @@ impl Plan {
     }
 
     fn become_the_program(&self, words: &[OsString]) -> i32 {
-        let program = self.program.clone().map_or_else(|| words[0].clone(), OsString::from);
+        let program = self
+            .program
+            .clone()
+            .map_or_else(|| words[0].clone(), OsString::from);
         let c_string = |bytes: &[u8]| CString::new(bytes).expect("no NUL");
         let mut strings: Vec<CString> = words.iter().map(|word| c_string(word.as_bytes())).collect();
         if let Some(name) = &self.name {
@@ -117,7 +129,11 @@ fn entries(value: &str) -> Vec<OsString> {
         }
         OsString::from_vec(bytes)
     };
-    value.split(',').filter(|text| !text.is_empty()).map(entry).collect()
+    value
+        .split(',')
+        .filter(|text| !text.is_empty())
+        .map(entry)
+        .collect()
 }
 
 /// Blocks a signal.
@@ -126,7 +142,10 @@ fn mask(signal: i32) {
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigaddset(&raw mut set, signal);
-        assert_eq!(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()), 0);
+        assert_eq!(
+            libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()),
+            0
+        );
     }
 }
 

@@ -31,13 +31,24 @@ pub fn run(words: &[OsString]) -> i32 {
         "both" => both(),
         "daemon" => return daemon(),
         "count" => return count(number()),
+        "words" => {
+            let all = words.iter().map(|word| view::text(word.clone()) + "\n");
+            let digest = crate::sha256(all.collect::<String>().as_bytes());
+            writeln!(&mut *descriptor(1), "{} words, {digest}", words.len())
+        }
+        "late" => {
+            // What waited for the gate is passed on to the tool, a moment after it began.
+            std::thread::sleep(Duration::from_millis(200));
+            descriptor(1).write_all((view::everything().to_string() + "\n").as_bytes())
+        }
         "stop" => return stop(number()),
         "wait" => wait(),
         "line" => line(),
         "file" => std::fs::write("view", view::everything().to_string() + "\n"),
         "touched" => {
             // SAFETY: 2 is what the caller left there; a write to a closed one fails.
-            let written = [1, 2].map(|descriptor| unsafe { libc::write(descriptor, b"x".as_ptr().cast(), 1) });
+            let written =
+                [1, 2].map(|descriptor| unsafe { libc::write(descriptor, b"x\n".as_ptr().cast(), 2) });
             std::fs::write("touched", format!("{written:?}\n"))
         }
         _ => descriptor(1).write_all((view::everything().to_string() + "\n").as_bytes()),
@@ -60,7 +71,10 @@ fn descriptor(number: RawFd) -> ManuallyDrop<File> {
 fn die(signal: i32) -> i32 {
     // SAFETY: default actions run no code of ours.
     unsafe {
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let none = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
         libc::signal(signal, libc::SIG_DFL);
         let mut set: libc::sigset_t = std::mem::zeroed();
@@ -94,7 +108,11 @@ fn digest() -> io::Result<()> {
             }
         }
     }
-    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     writeln!(&mut *descriptor(1), "{size} {hex}")
 }
 

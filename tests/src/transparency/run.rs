@@ -1,6 +1,6 @@
 //! Runs situations one after the other, each in a directory of its own below the working directory.
 
-use super::{Observed, Situation, What, terminal};
+use super::{Observed, Situation, What, situations, terminal};
 use crate::session::wait;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -45,7 +45,8 @@ pub fn spelled(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('K') {
         let (before, behind) = rest.split_at(at);
-        let is_word = |edge: Option<char>| edge.is_none_or(|edge| !edge.is_ascii_alphanumeric() && edge != '_');
+        let is_word =
+            |edge: Option<char>| edge.is_none_or(|edge| !edge.is_ascii_alphanumeric() && edge != '_');
         let whole = is_word(before.chars().next_back()) && is_word(behind.chars().nth(1));
         words.push_str(before);
         words.push_str(if whole { "kubectl get pods" } else { "K" });
@@ -56,7 +57,8 @@ pub fn spelled(text: &str) -> String {
 
 fn by_bash(place: &Path, script: &str) -> Observed {
     let mut command = Command::new("bash");
-    command.args(["--norc", "-c", &spelled(script)]).current_dir(place);
+    let script = [situations::IS_GONE, &spelled(script)].concat();
+    command.args(["--norc", "-c", &script]).current_dir(place);
     // Whatever it sends to its own group must not reach the runner.
     command.process_group(0).stdin(Stdio::null());
     let mut child = command
@@ -76,8 +78,8 @@ fn by_bash(place: &Path, script: &str) -> Observed {
     };
     if status.is_none() {
         let group = Pid::from_raw(i32::try_from(child.id()).expect("a process id fits"));
-        drop(killpg(group, Signal::SIGKILL));
-        drop(child.wait());
+        killpg(group, Signal::SIGKILL).expect("our own group can be killed");
+        child.wait().expect("our own child ends");
     }
     let output = |stream: Receiver<Vec<u8>>| match stream.recv_timeout(PATIENCE) {
         Ok(bytes) => kept(&bytes),

@@ -3,6 +3,10 @@
 use super::{Situation, Step, What};
 use Step::{Appears, Expect, HangUp, Keys, Resize};
 
+/// A function for scripts: a process that nobody waits for stays as a zombie where the first process does not reap.
+pub const IS_GONE: &str =
+    "is_gone() { grep -qs '^State:.[^ZX]' /proc/$1/status && echo still there || echo gone; }\n";
+
 /// The situations of a group.
 ///
 /// # Panics
@@ -37,7 +41,10 @@ fn script(name: &str, text: impl Into<String>) -> Situation {
 /// What a process inherits, beside descriptors, limits, signals and the environment.
 const SURROUNDINGS: &[(&str, &str)] = &[
     ("plain", "K see"),
-    ("by its path", "$(type -P kubectl) get pods see | sed 's/\"arguments\":\\[\"[^\"]*\"/\"arguments\":[\"(path)\"/'"),
+    (
+        "by its path",
+        "$(type -P kubectl) get pods see | sed 's/\"arguments\":\\[\"[^\"]*\"/\"arguments\":[\"(path)\"/'",
+    ),
     ("umask 0", "umask 0; K file; K see; stat -c %a view"),
     ("umask 0777", "umask 0777; K file; K see; stat -c %a view"),
     ("nice", "nice -n 10 K see"),
@@ -48,7 +55,10 @@ const SURROUNDINGS: &[(&str, &str)] = &[
     ("one processor", "taskset -c 0 K see"),
     ("first to be killed for memory", "with oom=500 -- K see"),
     ("timer slack", "with slack=123456 -- K see"),
-    ("personality", "with personality=262144 -- K see; setarch -B K see"),
+    (
+        "personality",
+        "with personality=262144 -- K see; setarch -B K see",
+    ),
     ("reaper of orphans", "with subreaper -- K see"),
     ("no huge pages", "with nothp -- K see"),
     ("no new privileges", "with nonewprivs -- K see"),
@@ -56,38 +66,95 @@ const SURROUNDINGS: &[(&str, &str)] = &[
     ("an alarm is set", "with alarm=15 -- K see"),
     ("an alarm goes off", "with alarm=1 -- K wait; echo $?"),
     ("working directory is gone", "with gone -- K see"),
-    ("working directory is a link", "mkdir real; ln -s real link; cd link; K see"),
+    (
+        "working directory is a link",
+        "mkdir real; ln -s real link; cd link; K see",
+    ),
     ("groups", "setpriv --groups 1,2,3 K see"),
-    ("fewer capabilities", "setpriv --bounding-set -sys_time,-mknod --inh-caps -all K see"),
-    ("ambient capabilities", "setpriv --inh-caps +chown --ambient-caps +chown K see"),
+    (
+        "fewer capabilities",
+        "setpriv --bounding-set -sys_time,-mknod --inh-caps -all K see",
+    ),
+    (
+        "ambient capabilities",
+        "setpriv --inh-caps +chown --ambient-caps +chown K see",
+    ),
     ("secure bits", "setpriv --securebits +no_setuid_fixup K see"),
-    ("a namespace of its own", "unshare --uts --ipc K see | sed 's/\\(uts\\|ipc\\):.[0-9]*/\\1/g'"),
-    ("a network of its own", "unshare --net K see | sed 's/net:.[0-9]*/net/g'"),
+    (
+        "a namespace of its own",
+        "unshare --uts --ipc K see | sed 's/\\(uts\\|ipc\\):.[0-9]*/\\1/g'",
+    ),
+    (
+        "a network of its own",
+        "unshare --net K see | sed 's/net:.[0-9]*/net/g'",
+    ),
     ("a session of its own", "setsid --wait K see"),
 ];
 
 /// Variables, names and words. `STRICT` has the comparison look at the order too.
 const ENVIRONMENT: &[(&str, &str)] = &[
-    ("in order", "with environment=STRICT=1,Z=1,PATH=$PATH,B=2,HOME=$HOME,A=3,M= -- K see"),
-    ("named twice", "with environment=STRICT=1,PATH=$PATH,A=first,HOME=$HOME,A=second -- K see"),
-    ("without a value", "with environment=STRICT=1,PATH=$PATH,HOME=$HOME,E=,=odd,nothing -- K see"),
-    ("not text", "with 'environment=STRICT=1,A=\\xff\\xfe,B\\xc3=1,PATH='$PATH,HOME=$HOME -- K see"),
-    ("empty", "env -i $(type -P kubectl) get pods | sed 's/\"arguments\":\\[\"[^\"]*\"/\"arguments\":[\"(path)\"/; s/\"HOME=[^\"]*\",*//; s/\"PATH=[^\"]*\",*//; s/\"TMPDIR=[^\"]*\",*//; s/\"XDG[^\"]*\",*//g'"),
+    (
+        "in order",
+        "with environment=STRICT=1,Z=1,PATH=$PATH,B=2,HOME=$HOME,TMPDIR=$TMPDIR,A=3,M= -- K see",
+    ),
+    (
+        "named twice",
+        "with environment=STRICT=1,PATH=$PATH,A=first,HOME=$HOME,TMPDIR=$TMPDIR,A=second -- K see",
+    ),
+    (
+        "without a value",
+        "with environment=STRICT=1,PATH=$PATH,HOME=$HOME,TMPDIR=$TMPDIR,E=,=odd,nothing -- K see",
+    ),
+    (
+        "not text",
+        "with 'environment=STRICT=1,A=\\xff\\xfe,B\\xc3=1,PATH='$PATH,HOME=$HOME,TMPDIR=$TMPDIR -- K see",
+    ),
+    (
+        "empty",
+        "env -i $(type -P kubectl) get pods | sed 's/\"arguments\":\\[\"[^\"]*\"/\"arguments\":[\"(path)\"/; s/\"HOME=[^\"]*\",*//; s/\"PATH=[^\"]*\",*//; s/\"TMPDIR=[^\"]*\",*//; s/\"XDG[^\"]*\",*//g'",
+    ),
     ("no locale", "unset LANG LC_ALL; K see"),
     ("the locale C", "LC_ALL=C K see"),
-    ("a locale that is not there", "LC_ALL=xx_YY.UTF-8 LANGUAGE=xx K see"),
-    ("a time zone, colours, a width", "TZ=Asia/Tokyo COLUMNS=33 LINES=7 NO_COLOR=1 CLICOLOR_FORCE=1 TERM=xterm-256color K see"),
-    ("a function", "f() { :; }; export -f f; K see | sed 's/\"BASH_FUNC[^\"]*\",*//'"),
-    ("a long value", "A=$(head -c 130000 /dev/zero | tr '\\0' a) K digest </dev/null; echo $?"),
-    ("much", "for i in $(seq 1500); do export V$i=$(printf '%0900d' $i); done; K see | sha256sum | wc -l; K digest </dev/null; echo $?"),
-    ("a long word", "K $(head -c 130000 /dev/zero | tr '\\0' a) -l a=b | wc -c"),
-    ("many words", "kubectl get pods see $(seq -f p%g 100000) | wc -c"),
+    (
+        "a locale that is not there",
+        "LC_ALL=xx_YY.UTF-8 LANGUAGE=xx K see",
+    ),
+    (
+        "a time zone, colours, a width",
+        "TZ=Asia/Tokyo COLUMNS=33 LINES=7 NO_COLOR=1 CLICOLOR_FORCE=1 TERM=xterm-256color K see",
+    ),
+    (
+        "a function",
+        "f() { :; }; export -f f; K see | sed 's/\"BASH_FUNC[^\"]*\",*//'",
+    ),
+    (
+        "a long value",
+        "A=$(head -c 130000 /dev/zero | tr '\\0' a) K digest </dev/null; echo $?",
+    ),
+    (
+        "much",
+        "for i in $(seq 1500); do printf -v V$i %0900d $i; export V$i; done; K digest </dev/null; echo $?",
+    ),
+    (
+        "a long word",
+        "K words -l a=$(head -c 130000 /dev/zero | tr '\\0' a)",
+    ),
+    (
+        "many words",
+        "K words $(for i in $(seq 900); do printf 'p%0240d ' $i; done)",
+    ),
     ("an empty word", "K see -l ''"),
-    ("words with everything in them", "K see -l $'a in (b,c)' -o 'jsonpath={.items[*]}\"\\n\\t$x `y` \u{e9}\u{1f600}'"),
+    (
+        "words with everything in them",
+        "K see -l $'a in (b,c)' -o 'jsonpath={.items[*]}\"\\n\\t$x `y` \u{e9}\u{1f600}'",
+    ),
 ];
 
 const DESCRIPTORS: &[(&str, &str)] = &[
-    ("files", "printf 12345 >in; exec 8<in; read -n 2 -u 8; K see <&8 >out 2>err; cat out err"),
+    (
+        "files",
+        "printf 12345 >in; exec 8<in; read -n 2 -u 8; K see <&8 >out 2>err; cat out err",
+    ),
     ("appended to", "echo before >out; K see >>out 2>&1; cat out"),
     ("read and written", "echo x >both; K see 0<>both | cat"),
     ("all one pipe", "K see 2>&1 | cat"),
@@ -124,15 +191,24 @@ const LIMITS: &[(&str, &str)] = &[
     ("64 descriptors for now", "with limit=NOFILE:64:4096 -- K see"),
     ("12 descriptors for now", "with limit=NOFILE:12:4096 -- K see"),
     ("12 descriptors", "with limit=NOFILE:12:12 -- K see"),
-    ("few descriptors, many open", "exec 3</dev/null 4</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null; with limit=NOFILE:12:4096 -- K see"),
+    (
+        "few descriptors, many open",
+        "exec 3</dev/null 4</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null; with limit=NOFILE:12:4096 -- K see",
+    ),
     ("no file may grow", "with limit=FSIZE:0:0 -- K see"),
     ("small files", "with limit=FSIZE:4096:4096 -- K see"),
     ("little memory", "with limit=AS:300000000:300000000 -- K see"),
     ("little data", "with limit=DATA:50000000:50000000 -- K see"),
-    ("a stack without end", "with limit=STACK:unlimited:unlimited -- K see"),
+    (
+        "a stack without end",
+        "with limit=STACK:unlimited:unlimited -- K see",
+    ),
     ("a small stack", "with limit=STACK:262144:262144 -- K see"),
     ("no locked memory", "with limit=MEMLOCK:0:0 -- K see"),
-    ("no pending signals", "with limit=SIGPENDING:0:0 -- K see; with limit=SIGPENDING:0:0 -- K die-15; echo $?"),
+    (
+        "no pending signals",
+        "with limit=SIGPENDING:0:0 -- K see; with limit=SIGPENDING:0:0 -- K die-15; echo $?",
+    ),
     ("a minute of processor", "with limit=CPU:60:60 -- K see"),
 ];
 
@@ -152,7 +228,10 @@ fn inherited_signals() -> Vec<Situation> {
         ));
     }
     for signal in [10, 15, 34] {
-        all.push(script(&format!("{signal} waits"), format!("with pend={signal} -- K see")));
+        all.push(script(
+            &format!("{signal} waits"),
+            format!("with pend={signal} -- K late"),
+        ));
     }
     all
 }
@@ -171,40 +250,106 @@ fn deaths() -> Vec<Situation> {
 }
 
 const SIGNALS: &[(&str, &str)] = &[
-    ("one signal, to the process", "set -m; K count-15 & while [ ! -s ready ]; do sleep .02; done; kill -TERM $!; wait $!; echo $?"),
-    ("one signal, queued", "set -m; K count-40 & while [ ! -s ready ]; do sleep .02; done; kill -40 $!; wait $!; echo $?"),
-    ("the last signal", "set -m; K count-64 & while [ ! -s ready ]; do sleep .02; done; kill -64 $!; wait $!; echo $?"),
+    (
+        "one signal, to the process",
+        "set -m; K count-15 & while [ ! -s ready ]; do sleep .02; done; kill -TERM $!; wait $!; echo $?",
+    ),
+    (
+        "one signal, queued",
+        "set -m; K count-40 & while [ ! -s ready ]; do sleep .02; done; kill -40 $!; wait $!; echo $?",
+    ),
+    (
+        "the last signal",
+        "set -m; K count-64 & while [ ! -s ready ]; do sleep .02; done; kill -64 $!; wait $!; echo $?",
+    ),
     ("timeout", "timeout 1 kubectl get pods wait; echo $?"),
-    ("timeout in the foreground", "timeout --foreground 1 kubectl get pods wait; echo $?"),
-    ("timeout by interrupt", "timeout -s INT 1 kubectl get pods wait; echo $?"),
-    ("timeout and then kill", "timeout -k 1 -s URG 1 kubectl get pods wait; echo $?"),
-    ("to the whole group", "set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -TERM -- -$!; wait $!; echo $?"),
-    ("stops itself", "set -m; K stop-19 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?"),
-    ("stops itself as by Ctrl-Z", "set -m; K stop-20 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?"),
-    ("stops itself where that is ignored", "set -m; with ignore=20 -- K stop-20 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?"),
-    ("stopped by tstp, continued alone", "set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -TSTP $!; sleep .3; jobs | grep -c Stopped; kill -CONT $!; sleep .2; jobs | grep -c Running; kill $!; wait $!; echo $?"),
-    ("killed", "set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -KILL $!; wait $!; echo $?; sleep .2; kill -0 $(cat ready) 2>/dev/null || echo gone"),
+    (
+        "timeout in the foreground",
+        "timeout --foreground 1 kubectl get pods wait; echo $?",
+    ),
+    (
+        "timeout by interrupt",
+        "timeout -s INT 1 kubectl get pods wait; echo $?",
+    ),
+    (
+        "timeout and then kill",
+        "timeout -k 1 -s URG 1 kubectl get pods wait; echo $?",
+    ),
+    (
+        "to the whole group",
+        "set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -TERM -- -$!; wait $!; echo $?",
+    ),
+    (
+        "stops itself",
+        "set -m; K stop-19 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?",
+    ),
+    (
+        "stops itself as by Ctrl-Z",
+        "set -m; K stop-20 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?",
+    ),
+    (
+        "stops itself where that is ignored",
+        "set -m; with ignore=20 -- K stop-20 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?",
+    ),
+    (
+        "stopped by tstp, continued alone",
+        "set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -TSTP $!; sleep .3; jobs | grep -c Stopped; kill -CONT $!; sleep .2; jobs | grep -c Running; kill $!; wait $!; echo $?",
+    ),
+    (
+        "killed",
+        "set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -KILL $!; wait $!; echo $?; sleep .2; is_gone $(cat ready)",
+    ),
     ("nohup", "nohup kubectl get pods see </dev/null 2>&1 | cat"),
-    ("nohup, hung up", "nohup kubectl get pods count-1 >out 2>&1 & while [ ! -s ready ]; do sleep .02; done; kill -HUP $!; wait $!; cat out"),
-    ("caller ignores its children", "trap '' CHLD; timeout 10 kubectl get pods exit-3; echo $?"),
+    (
+        "nohup, hung up",
+        "nohup kubectl get pods count-1 >out 2>&1 & while [ ! -s ready ]; do sleep .02; done; kill -HUP $!; wait $!; cat out",
+    ),
+    (
+        "caller ignores its children",
+        "trap '' CHLD; timeout 10 kubectl get pods exit-3; echo $?",
+    ),
 ];
 
 const STREAMS: &[(&str, &str)] = &[
     ("64 MiB out", "K flood-64 | sha256sum"),
     ("64 MiB in", "head -c 67108864 /dev/zero | K digest"),
     ("64 MiB through", "K flood-64 | K cat | sha256sum"),
-    ("every byte", "printf \"$(printf '\\\\x%02x' $(seq 0 255))\" | K cat | od -An -c"),
-    ("one line at a time", "coproc K answer; for i in $(seq 300); do echo $i >&${COPROC[1]}; read -u ${COPROC[0]} a; echo \"$a\"; done; eval \"exec ${COPROC[1]}>&-\"; wait $COPROC_PID; echo $?"),
-    ("the reader goes", "K flood-64 | head -c 10 | od -An -c; echo ${PIPESTATUS[*]}"),
-    ("the reader goes and nobody says", "trap '' PIPE; K flood-64 2>err | head -c 10 >/dev/null; echo ${PIPESTATUS[0]}; cat err"),
-    ("no reader at all", "mkfifo f; (exec 3<f; sleep .1) & K flood-1 >f; echo $?; wait"),
+    (
+        "every byte",
+        "printf \"$(printf '\\\\x%02x' $(seq 0 255))\" | K cat | od -An -c",
+    ),
+    (
+        "one line at a time",
+        "coproc K answer; for i in $(seq 300); do echo $i >&${COPROC[1]}; read -u ${COPROC[0]} a; echo \"$a\"; done; eval \"exec ${COPROC[1]}>&-\"; wait $COPROC_PID; echo $?",
+    ),
+    (
+        "the reader goes",
+        "K flood-64 | head -c 10 | od -An -c; echo ${PIPESTATUS[*]}",
+    ),
+    (
+        "the reader goes and nobody says",
+        "trap '' PIPE; K flood-64 2>err | head -c 10 >/dev/null; echo ${PIPESTATUS[0]}; cat err",
+    ),
+    (
+        "no reader at all",
+        "mkfifo f; (exec 3<f; sleep .1) & K flood-1 >f; echo $?; wait",
+    ),
     ("a full disk", "K flood-1 >/dev/full; echo $?"),
     ("command substitution", "a=$(K see); echo \"$a\"; echo $?"),
-    ("process substitution", "cat <(K see) | cat; K cat < <(echo in); K see > >(cat); wait"),
+    (
+        "process substitution",
+        "cat <(K see) | cat; K cat < <(echo in); K see > >(cat); wait",
+    ),
     ("here-document", "K cat <<<hello"),
     ("a fifo", "mkfifo f; K see >f & cat f; wait"),
-    ("files", "head -c 300000 /dev/urandom >in; K cat <in >out; cmp in out && echo same"),
-    ("several readers of one file", "printf 'a\\nb\\nc\\n' >in; { read x; K cat; read y; echo $x $y; } <in"),
+    (
+        "files",
+        "head -c 300000 /dev/urandom >in; K cat <in >out; cmp in out && echo same",
+    ),
+    (
+        "several readers of one file",
+        "printf 'a\\nb\\nc\\n' >in; { read x; K cat; read y; echo $x $y; } <in",
+    ),
 ];
 
 fn statuses() -> Vec<Situation> {
@@ -215,43 +360,106 @@ fn statuses() -> Vec<Situation> {
 }
 
 const SHELLS: &[(&str, &str)] = &[
-    ("a pipeline of gates", "echo x | K cat | K cat | K cat; echo ${PIPESTATUS[*]}"),
-    ("with set -e and pipefail", "set -eo pipefail; K exit-0 | cat; K exit-3 | cat; echo never"),
-    ("xargs", "seq 12 | xargs -P 4 -I N bash -c 'K exit-N; echo $?' | sort -n"),
-    ("xargs, which ends at 255", "echo 1 | xargs -I N kubectl get pods exit-255; echo $?"),
+    (
+        "a pipeline of gates",
+        "echo x | K cat | K cat | K cat; echo ${PIPESTATUS[*]}",
+    ),
+    (
+        "with set -e and pipefail",
+        "set -eo pipefail; K exit-0 | cat; K exit-3 | cat; echo never",
+    ),
+    (
+        "xargs",
+        "seq 12 | xargs -P 4 -I N bash -c 'K exit-N; echo $?' | sort -n",
+    ),
+    (
+        "xargs, which ends at 255",
+        "echo 1 | xargs -I N kubectl get pods exit-255; echo $?",
+    ),
     ("exec", "exec kubectl get pods exit-9"),
-    ("exec with an end", "trap 'echo end' EXIT; (exec kubectl get pods see); exec kubectl get pods exit-4"),
+    (
+        "exec with an end",
+        "trap 'echo end' EXIT; (exec kubectl get pods see); exec kubectl get pods exit-4",
+    ),
     ("in the background", "K exit-6 & wait $!; echo $?"),
-    ("many in the background", "for i in 1 2 3 4 5 6 7 8; do K exit-$i & p[$i]=$!; done; for i in 1 2 3 4 5 6 7 8; do wait ${p[$i]}; echo $?; done"),
-    ("find", "touch a b c; find . -name '[abc]' -exec kubectl get pods exit-2 \\; ; echo $?"),
+    (
+        "many in the background",
+        "for i in 1 2 3 4 5 6 7 8; do K exit-$i & p[$i]=$!; done; for i in 1 2 3 4 5 6 7 8; do wait ${p[$i]}; echo $?; done",
+    ),
+    (
+        "find",
+        "touch a b c; find . -name '[abc]' -exec kubectl get pods exit-2 \\; ; echo $?",
+    ),
     ("env", "env A=1 kubectl get pods see"),
-    ("sh", "sh -c 'kubectl get pods exit-8'; echo $?; dash -c 'kubectl get pods see'"),
-    ("python", "python3 -c 'import subprocess; p = subprocess.run([\"kubectl\", \"get\", \"pods\", \"see\"], capture_output=True, start_new_session=True); print(p.stdout.decode(), p.stderr, p.returncode)'"),
-    ("python, timed out", "python3 -c '\nimport subprocess\ntry: subprocess.run([\"kubectl\", \"get\", \"pods\", \"wait\"], timeout=1)\nexcept subprocess.TimeoutExpired as e: print(\"late\")'; sleep .2; kill -0 $(cat ready) 2>/dev/null || echo gone"),
+    (
+        "sh",
+        "sh -c 'kubectl get pods exit-8'; echo $?; dash -c 'kubectl get pods see'",
+    ),
+    (
+        "python",
+        "python3 -c 'import subprocess; p = subprocess.run([\"kubectl\", \"get\", \"pods\", \"see\"], capture_output=True, start_new_session=True); print(p.stdout.decode(), p.stderr, p.returncode)'",
+    ),
+    (
+        "python, timed out",
+        "python3 -c '\nimport subprocess\ntry: subprocess.run([\"kubectl\", \"get\", \"pods\", \"wait\"], timeout=1)\nexcept subprocess.TimeoutExpired as e: print(\"late\")'; sleep .2; is_gone $(cat ready)",
+    ),
     ("perl", "perl -e 'print `kubectl get pods see`, $? >> 8'"),
-    ("perl with an alarm", "perl -e 'alarm 1; exec @ARGV' kubectl get pods wait; echo $?"),
-    ("a second name", "hash -p $(type -P kubectl) k; k get pods see 2>&1 | sed 's/\"arguments\":\\[\"[^\"]*\"/\"arguments\":[\"(path)\"/'; true"),
+    (
+        "perl with an alarm",
+        "perl -e 'alarm 1; exec @ARGV' kubectl get pods wait; echo $?",
+    ),
+    (
+        "a second name",
+        "hash -p $(type -P kubectl) k; k get pods see 2>&1 | sed 's/\"arguments\":\\[\"[^\"]*\"/\"arguments\":[\"(path)\"/'; true",
+    ),
     ("time", "TIMEFORMAT=done; time K exit-1; echo $?"),
-    ("script", "script -qec 'kubectl get pods see' /dev/null </dev/null; echo $?"),
+    (
+        "script",
+        "script -qec 'kubectl get pods see' /dev/null </dev/null; echo $?",
+    ),
     ("lock", "flock lock kubectl get pods see"),
-    ("buffers", "stdbuf -oL echo; stdbuf -oL kubectl get pods exit-0; echo $?"),
+    (
+        "buffers",
+        "stdbuf -oL echo; stdbuf -oL kubectl get pods exit-0; echo $?",
+    ),
 ];
 
 /// What is left of the tool, its children, its caller.
 const ENDS: &[(&str, &str)] = &[
     ("a child that keeps the output", "K daemon; echo $?"),
-    ("a child that keeps the output of a substitution", "a=$(K daemon); echo \"$? $a\""),
-    ("the caller is killed", "bash -c 'echo $$ >caller; K count-15; echo $? >after' & while [ ! -s ready ]; do sleep .02; done; kill -KILL $(cat caller); wait; sleep .2; kill -0 $(cat ready) && echo lives; kill -TERM $(cat ready); sleep .6; kill -0 $(cat ready) 2>/dev/null || echo gone; ls"),
-    ("the caller is gone before", "(K see >out; echo $? >code) & disown; for i in $(seq 300); do [ -s code ] && break; sleep .02; done; cat out code"),
-    ("the tool is killed", "K wait & while [ ! -s ready ]; do sleep .02; done; kill -KILL $(cat ready); wait $!; echo $?"),
+    (
+        "a child that keeps the output of a substitution",
+        "a=$(K daemon); echo \"$? $a\"",
+    ),
+    (
+        "the caller is killed",
+        "bash -c 'echo $$ >caller; K count-15; echo $? >after' & while [ ! -s ready ]; do sleep .02; done; kill -KILL $(cat caller); wait; sleep .2; kill -0 $(cat ready) && echo lives; kill -TERM $(cat ready); sleep .6; is_gone $(cat ready); ls",
+    ),
+    (
+        "the caller is gone before",
+        "(K see >out; echo $? >code) & disown; for i in $(seq 300); do [ -s code ] && break; sleep .02; done; cat out code",
+    ),
+    (
+        "the tool is killed",
+        "K wait & while [ ! -s ready ]; do sleep .02; done; kill -KILL $(cat ready); wait $!; echo $?",
+    ),
     ("no such directory", "mkdir d; cd d; rmdir ../d; K see"),
 ];
 
 /// No terminal, or one that only some descriptors are.
 const ON_NO_TERMINAL: &[(&str, &str)] = &[
-    ("script, input elsewhere", "script -qec 'kubectl get pods see </dev/null' /dev/null </dev/null"),
-    ("script, output elsewhere", "script -qec 'kubectl get pods see >out; cat out' /dev/null </dev/null"),
-    ("script, own session", "script -qec 'setsid --wait kubectl get pods see' /dev/null </dev/null"),
+    (
+        "script, input elsewhere",
+        "script -qec 'kubectl get pods see </dev/null' /dev/null </dev/null",
+    ),
+    (
+        "script, output elsewhere",
+        "script -qec 'kubectl get pods see >out; cat out' /dev/null </dev/null",
+    ),
+    (
+        "script, own session",
+        "script -qec 'setsid --wait kubectl get pods see' /dev/null </dev/null",
+    ),
 ];
 
 fn terminals() -> Vec<Situation> {
@@ -260,7 +468,9 @@ fn terminals() -> Vec<Situation> {
             "everything on a terminal",
             &[
                 Expect("> "),
-                Keys("stty -echo intr ^A; K see >>facts; K see | tee -a facts >/dev/null; K file; cat view >>facts; echo over\n"),
+                Keys(
+                    "stty -echo intr ^A; K see >>facts; K see | tee -a facts >/dev/null; K file; cat view >>facts; echo over\n",
+                ),
                 Expect("\nover"),
                 Keys("exit\n"),
             ],
@@ -327,7 +537,9 @@ fn terminals() -> Vec<Situation> {
                 Expect("kubectl"),
                 Keys("\u{1a}"),
                 Expect("Stopped"),
-                Keys("bg; sleep .3; jobs | sed 's/  */ /g' >>facts; kill %1; wait %1; echo \"then $?\" >>facts; exit\n"),
+                Keys(
+                    "bg; sleep .3; jobs | sed 's/  */ /g' >>facts; kill %1; wait %1; echo \"then $?\" >>facts; exit\n",
+                ),
             ],
         ),
         (
@@ -365,7 +577,9 @@ fn terminals() -> Vec<Situation> {
             "the terminal goes away",
             &[
                 Expect("> "),
-                Keys("nohup bash -c 'while [ ! -s ready ]; do sleep .02; done; p=$(cat ready); while kill -0 $p; do sleep .02; done; echo over >facts' >/dev/null 2>&1 & K wait\n"),
+                Keys(
+                    "nohup bash -c 'while [ ! -s ready ]; do sleep .02; done; p=$(cat ready); while kill -0 $p; do sleep .02; done; echo over >facts' >/dev/null 2>&1 & K wait\n",
+                ),
                 Appears("ready"),
                 HangUp,
                 Appears("facts"),
@@ -427,10 +641,16 @@ fn terminals() -> Vec<Situation> {
 /// What only a user meets who is not root.
 const ORDINARY_USER: &[(&str, &str)] = &[
     ("plain", "K see"),
-    ("an unreadable directory", "mkdir d; cd d; chmod 0300 .; K see; chmod 0 .; K see; chmod 700 ."),
+    (
+        "an unreadable directory",
+        "mkdir d; cd d; chmod 0300 .; K see; chmod 0 .; K see; chmod 700 .",
+    ),
     ("umask 0777", "umask 0777; K see"),
     ("a real user of one's own", "K exit-3; echo $?"),
     ("200 processes", "with limit=NPROC:4000:4000 -- K see"),
     ("a low priority", "nice -n 19 K see"),
-    ("low priority and few descriptors", "nice -n 5 with limit=NOFILE:64:64 -- K see"),
+    (
+        "low priority and few descriptors",
+        "nice -n 5 with limit=NOFILE:64:64 -- K see",
+    ),
 ];

@@ -22,7 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn drive(mut command: Command, here: &Path, steps: &[Step]) -> Result<(ExitStatus, String), String> {
     let OpenptyResult { master, slave } = openpty(None, None).map_err(|error| error.to_string())?;
     set_size(&master, 24, 80);
-    let end = || slave.try_clone().map(Stdio::from).expect("a descriptor can be copied");
+    let end = || {
+        slave
+            .try_clone()
+            .map(Stdio::from)
+            .expect("a descriptor can be copied")
+    };
     command.stdin(end()).stdout(end()).stderr(end());
     // SAFETY: between fork and exec only setsid and ioctl are called, both async-signal-safe.
     unsafe {
@@ -76,7 +81,9 @@ impl Screen {
             Step::Keys(keys) => {
                 let keys = super::run::spelled(keys);
                 let master = self.master.as_mut().ok_or("the terminal is gone")?;
-                master.write_all(keys.as_bytes()).map_err(|error| error.to_string())
+                master
+                    .write_all(keys.as_bytes())
+                    .map_err(|error| error.to_string())
             }
             Step::Expect(text) => loop {
                 if let Some(at) = self.shown[self.looked_at..].find(text) {
@@ -138,4 +145,3 @@ fn set_size(master: &impl AsRawFd, rows: u16, columns: u16) {
     let set = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
     assert_eq!(set, 0, "the terminal takes a size");
 }
-

@@ -15,8 +15,6 @@ const STATUS: &[&str] = &[
     "Uid",
     "Gid",
     "Groups",
-    "SigPnd",
-    "ShdPnd",
     "SigBlk",
     "SigIgn",
     "SigCgt",
@@ -49,7 +47,17 @@ const FILES: &[&str] = &[
 ];
 /// Links below `/proc/self`, the same.
 const LINKS: &[&str] = &[
-    "cwd", "exe", "root", "ns/mnt", "ns/net", "ns/pid", "ns/user", "ns/uts", "ns/ipc", "ns/cgroup", "ns/time",
+    "cwd",
+    "exe",
+    "root",
+    "ns/mnt",
+    "ns/net",
+    "ns/pid",
+    "ns/user",
+    "ns/uts",
+    "ns/ipc",
+    "ns/cgroup",
+    "ns/time",
 ];
 /// Queries of `prctl` that take nothing or a pointer to an `int`.
 const PRCTL: &[(&str, libc::c_int, bool)] = &[
@@ -117,13 +125,21 @@ fn descriptors() -> Value {
     // The directory that was read is closed by now.
     let open: Vec<(i32, String)> = numbers
         .into_iter()
-        .filter_map(|number| Some((number, std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?)))
+        .filter_map(|number| {
+            Some((
+                number,
+                std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?,
+            ))
+        })
         .map(|(number, target)| (number, target.to_string_lossy().into_owned()))
         .collect();
     let all: Map<String, Value> = open
         .iter()
         .map(|(number, target)| {
-            let first = open.iter().find(|(_, other)| other == target).map(|(first, _)| *first);
+            let first = open
+                .iter()
+                .find(|(_, other)| other == target)
+                .map(|(first, _)| *first);
             let info = content(&format!("fdinfo/{number}"));
             let field = |name: &str| {
                 let line = info.lines().find_map(|line| line.strip_prefix(name));
@@ -190,7 +206,14 @@ fn status() -> Value {
         .filter(|(name, _)| STATUS.contains(name))
         .map(|(name, value)| (name, value.trim()))
         .collect();
-    json!(all)
+    let set = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        u64::from_str_radix(line.unwrap_or_default().trim(), 16).unwrap_or(0)
+    };
+    let waiting = format!("{:x}", set("SigPnd:") | set("ShdPnd:"));
+    let mut all = json!(all);
+    all["signals that wait"] = waiting.into();
+    all
 }
 
 fn terminals() -> Value {
@@ -231,7 +254,11 @@ fn auxiliary() -> Value {
 
 fn asked(query: libc::c_int, by_pointer: bool) -> i64 {
     let mut value: libc::c_int = -1;
-    let pointer = if by_pointer { (&raw mut value) as libc::c_ulong } else { 0 };
+    let pointer = if by_pointer {
+        (&raw mut value) as libc::c_ulong
+    } else {
+        0
+    };
     // SAFETY: the queries that write do so to an `int` of ours.
     let result = unsafe { libc::prctl(query, pointer, 0, 0, 0) };
     i64::from(if by_pointer { value } else { result })

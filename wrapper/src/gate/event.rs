@@ -108,7 +108,7 @@ fn files(judgement: &Judgement, redactor: &Redactor) -> BTreeMap<String, serde_j
 pub fn outcome(event: &Event, ended: Ended, duration: Duration) -> Outcome {
     let (exit_code, signal) = match ended {
         Ended::Exited(status) => (Some(status), None),
-        Ended::Killed(signal) => (None, Some(signal as i32)),
+        Ended::Killed(signal) => (None, Some(signal)),
     };
     Outcome {
         ts: now(),

@@ -94,7 +94,7 @@ fn execute(
             return Err(Stop::no_tool(no_tool));
         }
     };
-    let environment = child.entries(&company.inputs);
+    let environment = call.in_order(child.entries(&company.inputs));
     let program = program(&real, &call, environment, event)?;
     company.tool = Some(real.file);
     let result = supervise::run(&program, inherited, &mut company);

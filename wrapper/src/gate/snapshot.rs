@@ -6,6 +6,7 @@ use nix::unistd::{getcwd, getgid, getpid, getppid, getuid};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 /// One call.
 #[derive(Debug)]
@@ -14,8 +15,10 @@ pub struct Snapshot {
     pub tool: Tool,
     /// All words, the name first.
     pub args: Vec<OsString>,
-    /// The environment as it was given.
+    /// The environment as it was given; of a variable that is named twice the first, which is what programs take.
     pub environment: BTreeMap<OsString, OsString>,
+    /// The names in the environment, in order.
+    order: Vec<OsString>,
     /// The working directory, or why it is not known.
     pub cwd: String,
     /// Real user id.
@@ -36,10 +39,17 @@ impl Snapshot {
     /// Looks around.
     pub fn take(tool: Tool, args: Vec<OsString>) -> io::Result<Snapshot> {
         let ppid = getppid().as_raw();
+        let mut environment = BTreeMap::new();
+        let mut order = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            order.push(name.clone());
+            environment.entry(name).or_insert(value);
+        }
         Ok(Snapshot {
             tool,
             args,
-            environment: std::env::vars_os().collect(),
+            environment,
+            order,
             cwd: getcwd().map_or_else(
                 |error| format!("({})", error.desc()),
                 |path| path.to_string_lossy().into_owned(),
@@ -56,6 +66,25 @@ impl Snapshot {
     /// The words after the tool's name.
     pub fn words(&self) -> &[OsString] {
         self.args.get(1..).unwrap_or_default()
+    }
+
+    /// `NAME=value` each, in the order of the environment that was given; what is new comes last.
+    pub fn in_order(&self, mut entries: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let places: BTreeMap<&[u8], usize> = self
+            .order
+            .iter()
+            .enumerate()
+            .rev()
+            .map(|(place, name)| (name.as_bytes(), place))
+            .collect();
+        entries.sort_by_cached_key(|entry| {
+            let name = entry.split(|byte| *byte == b'=').next();
+            places
+                .get(name.unwrap_or_default())
+                .copied()
+                .unwrap_or(usize::MAX)
+        });
+        entries
     }
 
     /// The same call with the files that were judged in the places of those that were named.
