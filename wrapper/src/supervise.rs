@@ -86,17 +86,26 @@ pub fn run(
 }
 
 fn follow(child: Pid, signals: &SignalFd, beside: &mut dyn Beside) -> Result<Ended, SuperviseError> {
+    let mut was_stopped = false;
     loop {
         while let Some(info) = signals.read_signal()? {
             let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
             if signal == Signal::SIGCHLD as i32 {
                 beside.child_ended();
-                if let Some(ended) = reap(child)? {
-                    return Ok(ended);
+                match reap(child)? {
+                    Reaped::Ended(ended) => return Ok(ended),
+                    Reaped::Stopped => was_stopped = true,
+                    Reaped::Nothing => {}
                 }
+            } else if was_stopped && signal == Signal::SIGCONT as i32 {
+                was_stopped = false;
+                continue_stopped(child)?;
             } else if must_forward(&info, child) {
                 forward(child, signal)?;
             }
+        }
+        if std::mem::take(&mut was_stopped) {
+            continue_stopped(child)?;
         }
         wait_readable(signals, beside)?;
     }
@@ -147,22 +156,33 @@ fn forward(child: Pid, signal: i32) -> Result<(), Errno> {
     }
 }
 
+/// What was found out about the child.
+enum Reaped {
+    Nothing,
+    /// It was stopped, and we with it; now we go on.
+    Stopped,
+    Ended(Ended),
+}
+
 /// Takes note of what became of the child; stops with it.
-fn reap(child: Pid) -> Result<Option<Ended>, SuperviseError> {
+fn reap(child: Pid) -> Result<Reaped, SuperviseError> {
+    let mut reaped = Reaped::Nothing;
     loop {
         match sys::changed(child)? {
-            Change::Exited(status) => return Ok(Some(Ended::Exited(status))),
-            Change::Killed(signal) => return Ok(Some(Ended::Killed(signal))),
-            Change::Stopped(signal) => stop_with(child, signal)?,
+            Change::Exited(status) => return Ok(Reaped::Ended(Ended::Exited(status))),
+            Change::Killed(signal) => return Ok(Reaped::Ended(Ended::Killed(signal))),
+            Change::Stopped(signal) => {
+                stop_by(signal)?;
+                reaped = Reaped::Stopped;
+            }
             Change::Continued => {}
-            Change::None => return Ok(None),
+            Change::None => return Ok(reaped),
         }
     }
 }
 
-/// Stops this process by the same signal, so that the shell sees what it would see without us; once
-/// continued, the child is continued too (a shell continues the whole group, `kill -CONT` only us).
-fn stop_with(child: Pid, signal: i32) -> Result<(), SuperviseError> {
+/// Stops this process by the same signal, so that the shell sees what it would see without us. Returns once it is continued.
+fn stop_by(signal: i32) -> Result<(), SuperviseError> {
     let signal = Signal::try_from(signal)?;
     if signal == Signal::SIGSTOP {
         raise(signal)?;
@@ -174,5 +194,19 @@ fn stop_with(child: Pid, signal: i32) -> Result<(), SuperviseError> {
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None)?;
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&only), None)?;
     }
-    Ok(forward(child, Signal::SIGCONT as i32)?)
+    Ok(())
+}
+
+/// What continued us continues the child, if it has not done so: a shell continues the whole group, `kill -CONT` only us. One
+/// that goes on already is left alone, for it may be about to be stopped again.
+fn continue_stopped(child: Pid) -> Result<(), SuperviseError> {
+    let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
+    let state = stat.ok().and_then(|stat| {
+        let (_, behind) = stat.rsplit_once(')')?;
+        behind.trim_start().chars().next()
+    });
+    match state {
+        Some('T') | None => Ok(forward(child, Signal::SIGCONT as i32)?),
+        Some(_) => Ok(()),
+    }
 }

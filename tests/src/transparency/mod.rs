@@ -42,6 +42,8 @@ pub enum Step {
     Expect(&'static str),
     /// Waited for: a file with something in it.
     Appears(&'static str),
+    /// Waited for: the tool, whose process id is in `ready`, runs in the foreground.
+    Foreground,
     /// Another size, rows and columns.
     Resize(u16, u16),
     /// The terminal goes away.

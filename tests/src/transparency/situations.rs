@@ -1,7 +1,7 @@
 //! The situations, in groups that are tests of their own.
 
 use super::{Situation, Step, What};
-use Step::{Appears, Expect, HangUp, Keys, Resize};
+use Step::{Appears, Expect, Foreground, HangUp, Keys, Resize};
 
 /// A function for scripts: a process that nobody waits for stays as a zombie where the first process does not reap.
 pub const IS_GONE: &str =
@@ -23,6 +23,7 @@ pub fn group(name: &str) -> Vec<Situation> {
         "ends" => scripts(ENDS),
         "terminal" => [scripts(ON_NO_TERMINAL), terminals()].concat(),
         "user" => scripts(ORDINARY_USER),
+        "tools" => scripts(REAL_TOOLS),
         other => panic!("there is no group `{other}`"),
     }
 }
@@ -408,10 +409,6 @@ const SHELLS: &[(&str, &str)] = &[
         "perl with an alarm",
         "perl -e 'alarm 1; exec @ARGV' kubectl get pods wait; echo $?",
     ),
-    (
-        "a second name",
-        "hash -p $(type -P kubectl) k; k get pods see 2>&1 | sed 's/\"arguments\":\\[\"[^\"]*\"/\"arguments\":[\"(path)\"/'; true",
-    ),
     ("time", "TIMEFORMAT=done; time K exit-1; echo $?"),
     (
         "script",
@@ -516,9 +513,10 @@ fn terminals() -> Vec<Situation> {
                 Appears("ready"),
                 Keys("\u{1a}"),
                 Expect("Stopped"),
+                Expect("> "),
                 Keys("echo \"stopped $?\" >>facts; jobs | sed 's/  */ /g' >>facts; fg\n"),
                 Expect("fg\r\n"),
-                Expect("kubectl get pods"),
+                Foreground,
                 Keys("again\n"),
                 Appears("facts"),
                 Expect("> "),
@@ -533,10 +531,13 @@ fn terminals() -> Vec<Situation> {
                 Appears("ready"),
                 Keys("\u{1a}"),
                 Expect("Stopped"),
+                Expect("> "),
                 Keys("fg\n"),
-                Expect("kubectl"),
+                Expect("fg\r\n"),
+                Foreground,
                 Keys("\u{1a}"),
                 Expect("Stopped"),
+                Expect("> "),
                 Keys(
                     "bg; sleep .3; jobs | sed 's/  */ /g' >>facts; kill %1; wait %1; echo \"then $?\" >>facts; exit\n",
                 ),
@@ -550,7 +551,7 @@ fn terminals() -> Vec<Situation> {
                 Appears("ready"),
                 Keys("sleep .5; jobs | sed 's/  */ /g' >>facts; fg\n"),
                 Expect("fg\r\n"),
-                Expect("kubectl get pods"),
+                Foreground,
                 Keys("for you\n"),
                 Expect("> "),
                 Keys("echo \"then $?\" >>facts; exit\n"),
@@ -578,7 +579,7 @@ fn terminals() -> Vec<Situation> {
             &[
                 Expect("> "),
                 Keys(
-                    "nohup bash -c 'while [ ! -s ready ]; do sleep .02; done; p=$(cat ready); while kill -0 $p; do sleep .02; done; echo over >facts' >/dev/null 2>&1 & K wait\n",
+                    "nohup bash -c 'while [ ! -s ready ]; do sleep .02; done; p=$(cat ready); while grep -qs '^State:.[^ZX]' /proc/$p/status; do sleep .02; done; echo over >facts' >/dev/null 2>&1 & K wait\n",
                 ),
                 Appears("ready"),
                 HangUp,
@@ -603,8 +604,10 @@ fn terminals() -> Vec<Situation> {
                 Appears("ready"),
                 Keys("\u{1a}"),
                 Expect("Stopped"),
+                Expect("> "),
                 Keys("fg\n"),
-                Expect("kubectl get pods"),
+                Expect("fg\r\n"),
+                Foreground,
                 Keys("\u{3}"),
                 Expect("> "),
                 Keys("echo \"then $?\" >>facts; exit\n"),
@@ -652,5 +655,85 @@ const ORDINARY_USER: &[(&str, &str)] = &[
     (
         "low priority and few descriptors",
         "nice -n 5 with limit=NOFILE:64:64 -- K see",
+    ),
+];
+
+/// The tools themselves. A kubeconfig is there, so the gate hands them files of its own.
+const REAL_TOOLS: &[(&str, &str)] = &[
+    (
+        "kubectl",
+        "kubectl get pods; echo $?; kubectl get pods -o name; kubectl get pods -n other web-1 -o json; echo $?",
+    ),
+    (
+        "kubectl, not found",
+        "kubectl get nothing; echo $?; kubectl get pods --context nowhere; echo $?",
+    ),
+    (
+        "kubectl, help",
+        "kubectl get --help | head -n 3; kubectl version --client; echo $?",
+    ),
+    (
+        "kubectl, into nothing",
+        "kubectl get pods >&-; echo $?; kubectl get pods >/dev/full; echo $?; kubectl get pods <&- 2>&-; echo $?",
+    ),
+    (
+        "kubectl, ten lines of many",
+        "kubectl logs big | head -c 1000 | sha256sum; echo ${PIPESTATUS[0]}",
+    ),
+    ("kubectl, 100 MiB", "kubectl logs big | sha256sum"),
+    (
+        "kubectl, little of everything",
+        "(ulimit -n 64; umask 0777; nice -n 5 kubectl get pods; echo $?)",
+    ),
+    (
+        "kubectl, no file may grow",
+        "with limit=FSIZE:0:0 -- kubectl get pods; echo $?",
+    ),
+    (
+        "kubectl, files that may hardly grow",
+        "with limit=FSIZE:100:unlimited -- kubectl get pods; echo $?",
+    ),
+    (
+        "kubectl, from a directory that is gone",
+        "with gone -- kubectl get pods; echo $?",
+    ),
+    (
+        "kubectl, many at once",
+        "seq 6 | xargs -P 3 -I N kubectl get pods web-N -o name | sort",
+    ),
+    ("kubectl, timed out", "timeout 1 kubectl get pods slow; echo $?"),
+    (
+        "kubectl, interrupted",
+        "timeout -s INT 1 kubectl get pods slow; echo $?",
+    ),
+    (
+        "kubectl, in C",
+        "LC_ALL=C kubectl get pods; env -u LANG kubectl get pods",
+    ),
+    (
+        "kubectl, on a terminal",
+        "script -qec 'kubectl get pods' /dev/null </dev/null",
+    ),
+    (
+        "gh",
+        "gh --version; echo $?; gh pr list --help | head -n 5; gh nothing; echo $?",
+    ),
+    ("gh, not signed in", "gh pr list -R o/r; echo $?"),
+    (
+        "gh, on a terminal",
+        "script -qec 'gh pr list -R o/r' /dev/null </dev/null; echo $?",
+    ),
+    (
+        "gh, into nothing",
+        "gh --version >&-; echo $?; gh --version >/dev/full; echo $?",
+    ),
+    ("aws", "aws --version; echo $?"),
+    (
+        "aws, without credentials",
+        "AWS_EC2_METADATA_DISABLED=true aws ec2 describe-instances --region eu-west-1; echo $?",
+    ),
+    (
+        "aws, into nothing",
+        "aws --version >/dev/full; echo $?; aws --version <&-; echo $?",
     ),
 ];

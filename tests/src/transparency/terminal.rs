@@ -1,6 +1,7 @@
 //! A terminal that steps are done to, one after the other, and that can go away.
 
 use super::Step;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{OpenptyResult, openpty};
@@ -21,6 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Says which step did not come true, and what was on the screen.
 pub fn drive(mut command: Command, here: &Path, steps: &[Step]) -> Result<(ExitStatus, String), String> {
     let OpenptyResult { master, slave } = openpty(None, None).map_err(|error| error.to_string())?;
+    // A copy of the master in the program would keep the terminal from going away.
+    for end in [&master, &slave] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|error| error.to_string())?;
+    }
     set_size(&master, 24, 80);
     let end = || {
         slave
@@ -104,6 +109,15 @@ impl Screen {
                 }
                 self.read(Duration::from_millis(20));
             },
+            Step::Foreground => loop {
+                if in_the_foreground(&here.join("ready")) {
+                    return Ok(());
+                }
+                if begun.elapsed() > PATIENCE {
+                    return Err("the tool did not come to the foreground".to_owned());
+                }
+                self.read(Duration::from_millis(20));
+            },
             Step::Resize(rows, columns) => {
                 set_size(self.master.as_ref().ok_or("the terminal is gone")?, rows, columns);
                 Ok(())
@@ -132,6 +146,20 @@ impl Screen {
             }
         }
     }
+}
+
+/// Whether the process whose id is in the file runs, in the group that the terminal listens to.
+fn in_the_foreground(file: &Path) -> bool {
+    let id = std::fs::read_to_string(file).unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    // State, parent, group, session, terminal, the terminal's group.
+    matches!(fields[..], ["S" | "R", _, group, _, _, front, ..] if group == front)
 }
 
 fn set_size(master: &impl AsRawFd, rows: u16, columns: u16) {
