@@ -49,7 +49,8 @@ impl Cluster {
     }
 }
 
-fn answer(request: &Request) -> Response {
+/// What the cluster says.
+pub fn answer(request: &Request) -> Response {
     let path = request.path();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match (request.method.as_str(), segments.as_slice()) {

@@ -28,30 +28,38 @@ pub unsafe fn arguments(count: c_int, words: *const *const c_char) -> Vec<OsStri
         .collect()
 }
 
-/// How the process found its standard descriptors, SIGPIPE and a low limit of descriptors, to hand on unchanged.
+/// How the process found its standard descriptors, what it ignores itself, and limits that are too low for it, to hand on
+/// unchanged.
 #[derive(Debug)]
 pub struct Inherited {
-    sigpipe: SigAction,
-    /// The soft and hard limit of descriptors, where the soft one was too low for us.
-    descriptors: Option<(u64, u64)>,
+    ignored: Vec<(Signal, SigAction)>,
+    /// Soft and hard limits whose soft one was raised.
+    limits: Vec<(Resource, u64, u64)>,
     /// Stand-ins on closed descriptors 0–2, so that nothing of ours lands there; closed on exec.
     _placeholders: Vec<OwnedFd>,
 }
 
-/// Ignores SIGPIPE (a write to a dead peer must be an error, not our death) and keeps descriptors 0–2 from
-/// being reused when they were closed. Call once, first.
+/// Ignores SIGPIPE and SIGXFSZ (a write to a dead peer, or beyond a limit, must be an error and not our death) and keeps
+/// descriptors 0–2 from being reused when they were closed. Call once, first.
 pub fn prepare() -> io::Result<Inherited> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    // SAFETY: SIG_IGN runs no code of ours.
-    let sigpipe = unsafe { sigaction(Signal::SIGPIPE, &ignore) }?;
-    let descriptors = have_enough_descriptors()?;
+    let mut ignored = Vec::new();
+    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
+        // SAFETY: SIG_IGN runs no code of ours.
+        ignored.push((signal, unsafe { sigaction(signal, &ignore) }?));
+    }
+    let mut limits = Vec::new();
+    // A manifest's directory takes a descriptor for each file, and memory files count as files.
+    for (resource, enough) in [(Resource::RLIMIT_NOFILE, 512), (Resource::RLIMIT_FSIZE, 64 << 20)] {
+        limits.extend(raise_to(resource, enough)?);
+    }
     let mut placeholders = Vec::new();
     loop {
         let null: OwnedFd = std::fs::File::open("/dev/null")?.into(); // CLOEXEC, as all of std's
         if null.as_raw_fd() > 2 {
             return Ok(Inherited {
-                sigpipe,
-                descriptors,
+                ignored,
+                limits,
                 _placeholders: placeholders,
             });
         }
@@ -59,15 +67,14 @@ pub fn prepare() -> io::Result<Inherited> {
     }
 }
 
-/// Raises the soft limit of descriptors, where it may be too low for a gate, as far as that is ours to do.
-fn have_enough_descriptors() -> io::Result<Option<(u64, u64)>> {
-    const ENOUGH: u64 = 512; // files of a manifest's directory take one each
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft >= ENOUGH || soft >= hard {
+/// Raises a soft limit that is lower than `enough`, as far as that is ours to do; returns what it was.
+fn raise_to(resource: Resource, enough: u64) -> io::Result<Option<(Resource, u64, u64)>> {
+    let (soft, hard) = getrlimit(resource)?;
+    if soft >= enough || soft >= hard {
         return Ok(None);
     }
-    setrlimit(Resource::RLIMIT_NOFILE, hard.min(ENOUGH), hard)?;
-    Ok(Some((soft, hard)))
+    setrlimit(resource, hard.min(enough), hard)?;
+    Ok(Some((resource, soft, hard)))
 }
 
 /// What a process that follows a program changes for itself; the program gets it as it was.
@@ -116,17 +123,15 @@ impl Before {
 
     /// In the child, last: puts everything back. Makes system calls only.
     fn put_back(&self, inherited: &Inherited) -> Result<(), Errno> {
-        for (signal, action) in &self.actions {
+        for (signal, action) in self.actions.iter().chain(&inherited.ignored) {
             // SAFETY: puts back the disposition that was inherited, SIG_DFL or SIG_IGN.
             unsafe { sigaction(*signal, action) }?;
         }
-        // SAFETY: as above.
-        unsafe { sigaction(Signal::SIGPIPE, &inherited.sigpipe) }?;
         if self.is_subreaper {
             nix::sys::prctl::set_child_subreaper(true)?;
         }
-        if let Some((soft, hard)) = inherited.descriptors {
-            setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
+        for (resource, soft, hard) in &inherited.limits {
+            setrlimit(*resource, *soft, *hard)?;
         }
         if self.alarm.it_value.tv_sec != 0 || self.alarm.it_value.tv_usec != 0 {
             // SAFETY: the timer is a value of ours.
