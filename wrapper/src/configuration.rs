@@ -2,10 +2,12 @@
 //!
 //! A gate in a session is a copy of this program in the session's own directory, and its orders are
 //! `session.json` beside it; so neither the environment nor the name it is called by can point it elsewhere. Any other
-//! gate reads [`HOST_FILE`]. Both files have this form; unknown keys are errors.
+//! gate reads [`HOST_FILE`], and so does one that has a group which its caller has not (`privilege`), wherever it lies: its
+//! caller may have linked it there. Both files have this form; unknown keys are errors.
 
+use crate::privilege;
 use crate::tool_files::Pinned;
-use crate::tool_path::PinnedTool;
+use crate::tool_path::{KnownVersion, PinnedTool, Required};
 use argv::Tool;
 use audit_event::Pins;
 use audit_event::redact::Redactor;
@@ -20,6 +22,8 @@ use thiserror::Error;
 
 /// The orders of gates outside of sessions.
 pub const HOST_FILE: &str = "/etc/reeve/gate.json";
+/// Where `reeve install` puts the gate's links.
+pub const INSTALLED_SHIMS: &str = "/usr/lib/reeve/shims";
 /// The orders of gates in a session, in the directory above their own.
 pub const SESSION_FILE: &str = "session.json";
 /// The longest configuration or policy file that is read, in bytes.
@@ -58,6 +62,13 @@ pub struct Configuration {
     /// The SHA-256 that a tool must have, hex. It is computed at every call, so it costs what reading the tool costs.
     #[serde(default)]
     pub checksums: BTreeMap<Tool, String>,
+    /// The least version that a tool must have, on a host.
+    #[serde(default)]
+    pub minimum_versions: BTreeMap<Tool, String>,
+    /// The versions that the tools said they have when these orders were written, and of which files: so no tool is asked at
+    /// each call. Needed for every tool in `minimum_versions`.
+    #[serde(default)]
+    pub versions: BTreeMap<Tool, KnownVersion>,
     /// The ledger's redaction key, 64 hex digits: what stands in a secret's place is made with it
     /// ([`audit_event::redact`]). Without one, secrets are replaced all the same, but equal ones cannot be found.
     #[serde(default)]
@@ -112,6 +123,16 @@ pub enum ConfigurationError {
         /// Why.
         cause: std::io::Error,
     },
+    /// It is there, and this program may not read it.
+    #[error(
+        "{path} is not readable for this gate: it is a copy without the gate's group, or its group has no effect here \
+         (no_new_privs, a user namespace, a file system mounted nosuid); call the one that `reeve install` has put into \
+         {INSTALLED_SHIMS}"
+    )]
+    Closed {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Somebody else could have written it.
     #[error("{path} is not safe to use: {why}")]
     Unsafe {
@@ -164,9 +185,23 @@ impl Configuration {
                     {
                         Err(ConfigurationError::Missing)
                     }
+                    Err(ConfigurationError::Io { cause, path })
+                        if cause.kind() == std::io::ErrorKind::PermissionDenied =>
+                    {
+                        Err(ConfigurationError::Closed { path })
+                    }
                     other => other.map(|found| (path, found)),
                 }
             }
+        }
+    }
+
+    /// What a tool must be on a host.
+    pub fn required(&self, tool: Tool) -> Required<'_> {
+        Required {
+            checksum: self.checksums.get(&tool).map(String::as_str),
+            minimum_version: self.minimum_versions.get(&tool).map(String::as_str),
+            known_version: self.versions.get(&tool),
         }
     }
 
@@ -207,6 +242,10 @@ impl Configuration {
 
 /// The session this program is a part of, if it is.
 pub fn session_file() -> Result<Option<PathBuf>, ConfigurationError> {
+    // INVARIANT: rights that are lent are never used by orders that the caller could have written.
+    if privilege::is_lent() {
+        return Ok(None);
+    }
     let program = std::env::current_exe().map_err(|cause| ConfigurationError::Io {
         path: "/proc/self/exe".into(),
         cause,

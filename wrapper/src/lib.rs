@@ -10,12 +10,15 @@ mod gate;
 mod governance;
 mod inputs;
 mod operator;
+mod privilege;
 mod shell;
 mod supervise;
 mod sys;
 mod tool_files;
 mod tool_path;
 mod understand;
+mod ungroup;
+mod version;
 
 pub use sys::arguments;
 
@@ -24,6 +27,9 @@ use std::path::Path;
 
 /// Runs the program with the words as the kernel gave them; returns the exit status.
 pub fn start(args: Vec<OsString>) -> i32 {
+    if ungroup::is_asked_for() {
+        return ungroup::run(args);
+    }
     let called_as = args
         .first()
         .map(Path::new)

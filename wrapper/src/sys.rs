@@ -355,6 +355,11 @@ pub fn let_go_of_descriptors(keep: &[RawFd]) -> io::Result<()> {
     close_range(first, RawFd::MAX)
 }
 
+/// Closes every descriptor from `first` up: nothing of this process that is still used may be among them.
+pub fn close_from(first: RawFd) -> io::Result<()> {
+    close_range(first, RawFd::MAX)
+}
+
 fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
     let (Ok(first), Ok(last)) = (u32::try_from(first), u32::try_from(last)) else {
         return Ok(());

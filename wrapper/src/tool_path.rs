@@ -2,6 +2,7 @@
 //!
 //! It is opened once; what is checked is what is executed, by its descriptor.
 
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, OpenOptions};
@@ -31,6 +32,37 @@ pub struct PinnedTool {
     size: u64,
     changed_s: i64,
     changed_ns: i64,
+}
+
+/// The version that a file said it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownVersion {
+    /// Which file was asked.
+    pub file: PinnedTool,
+    /// What it said, such as `1.24.0`.
+    pub version: String,
+}
+
+/// What a tool must be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Required<'a> {
+    /// Its SHA-256, hex.
+    pub checksum: Option<&'a str>,
+    /// The least version.
+    pub minimum_version: Option<&'a str>,
+    /// The version that is known, and of which file.
+    pub known_version: Option<&'a KnownVersion>,
+}
+
+impl PinnedTool {
+    /// Whether this is the very file of the other, unchanged, whichever path led to it.
+    fn is_file_of(&self, other: &PinnedTool) -> bool {
+        PinnedTool {
+            path: other.path.clone(),
+            ..self.clone()
+        } == *other
+    }
 }
 
 impl RealTool {
@@ -97,11 +129,11 @@ impl RealTool {
         Err(self.replaced(format!("it {why}; start a new session")))
     }
 
-    /// That the caller, an agent, cannot have written it, and that it has the SHA-256 that is asked for, if any.
+    /// That the caller, an agent, cannot have written it, and that it has the version and the SHA-256 that are asked for, if any.
     ///
     /// # Errors
     /// [`NoTool::Replaced`].
-    pub fn check_host(&mut self, checksum: Option<&str>) -> Result<(), NoTool> {
+    pub fn check_host(&mut self, required: &Required<'_>) -> Result<(), NoTool> {
         let caller = nix::unistd::getuid().as_raw();
         let found = self
             .file
@@ -114,7 +146,8 @@ impl RealTool {
                 found.mode() & 0o7777
             )));
         }
-        let Some(checksum) = checksum else {
+        self.check_version(required)?;
+        let Some(checksum) = required.checksum else {
             return Ok(());
         };
         let found = sha256(&mut self.file)
@@ -123,6 +156,38 @@ impl RealTool {
             Ok(())
         } else {
             Err(self.replaced(format!("its SHA-256 is {found}, and {checksum} is asked for")))
+        }
+    }
+
+    /// That its version, as it was asked for when the orders were written, is not below the least one. A file that was changed
+    /// since then has no known version.
+    fn check_version(&self, required: &Required<'_>) -> Result<(), NoTool> {
+        let Some(minimum) = required.minimum_version else {
+            return Ok(());
+        };
+        let again = "run `reeve install` again, as root";
+        let known = required.known_version.ok_or_else(|| {
+            self.replaced(format!(
+                "version {minimum} is asked for, and its version is not known; {again}"
+            ))
+        })?;
+        let same = self.pin().is_ok_and(|now| now.is_file_of(&known.file));
+        if !same {
+            return Err(self.replaced(format!(
+                "version {minimum} is asked for, and it was changed since it was version {}; {again}",
+                known.version
+            )));
+        }
+        match (Version::read(&known.version), Version::read(minimum)) {
+            (Some(found), Some(least)) if found >= least => Ok(()),
+            (Some(_), Some(_)) => Err(self.replaced(format!(
+                "it is version {}, and {minimum} is asked for; upgrade it, then {again}",
+                known.version
+            ))),
+            _ => Err(self.replaced(format!(
+                "its version `{}` cannot be compared with the `{minimum}` that is asked for",
+                known.version
+            ))),
         }
     }
 

@@ -6,6 +6,7 @@ use super::snapshot::Snapshot;
 use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
 use crate::governance::now;
 use crate::inputs::{Inputs, Purpose};
+use crate::privilege;
 use crate::tool_files::{self, Found};
 use crate::understand::{NotUnderstood, Understood, Whose, understand};
 use argv::{Invocation, Surroundings, Tool};
@@ -52,14 +53,18 @@ impl Judgement {
             description: governance.description(call.tool),
             ..child.around.clone()
         };
-        let understood = understand(
-            call.tool,
-            call.words(),
-            around,
-            &files,
-            Purpose::Run,
-            Whose::Operator,
-        );
+        // The files that the caller names are read as the caller may.
+        let understood = privilege::as_the_caller(|| {
+            understand(
+                call.tool,
+                call.words(),
+                around,
+                &files,
+                Purpose::Run,
+                Whose::Operator,
+            )
+        })
+        .map_err(Stop::system)?;
         let (invocation, inputs, verdict) = match understood {
             Ok(Understood { invocation, inputs }) => {
                 let verdict = governance.evaluate(&invocation);

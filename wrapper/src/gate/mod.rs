@@ -125,7 +125,7 @@ fn real_tool(tool: Tool, orders: &Configuration) -> Result<Result<RealTool, NoTo
     Ok(opened.and_then(|mut real| {
         match &orders.tools {
             Some(pinned) => real.check_pinned(pinned.get(&tool).and_then(Option::as_ref))?,
-            None => real.check_host(orders.checksums.get(&tool).map(String::as_str))?,
+            None => real.check_host(&orders.required(tool))?,
         }
         Ok(real)
     }))

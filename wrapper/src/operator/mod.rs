@@ -14,6 +14,7 @@ mod sidecar_process;
 mod sinks;
 
 use crate::exit::Exit;
+use crate::privilege;
 use clap::{CommandFactory, Parser};
 use cli::{AuditCommand, Cli, Command};
 use std::ffi::OsString;
@@ -38,6 +39,10 @@ impl Failure {
 
 /// Runs one command of the operator; returns the exit status.
 pub fn run(args: Vec<OsString>) -> i32 {
+    if let Err(error) = privilege::give_up() {
+        crate::gate::warn(&error.to_string());
+        return Exit::Configuration.code();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {

@@ -150,6 +150,8 @@ impl Session {
                     .collect(),
             ),
             checksums: BTreeMap::new(),
+            minimum_versions: BTreeMap::new(),
+            versions: BTreeMap::new(),
             redaction_key: Some(redaction_key(&self.record)?),
             spool: Some(Spool {
                 directory: self.record.join("spool"),
