@@ -146,11 +146,14 @@ impl RealTool {
                 found.mode() & 0o7777
             )));
         }
-        self.check_version(required)?;
+        if let Some(minimum) = required.minimum_version {
+            self.check_version(minimum, required.known_version)?;
+        }
         let Some(checksum) = required.checksum else {
             return Ok(());
         };
-        let found = sha256(&mut self.file)
+        let found = self
+            .checksum()
             .map_err(|error| self.replaced(format!("its checksum is asked for, but {error}")))?;
         if found.eq_ignore_ascii_case(checksum) {
             Ok(())
@@ -159,14 +162,22 @@ impl RealTool {
         }
     }
 
-    /// That its version, as it was asked for when the orders were written, is not below the least one. A file that was changed
+    /// Its SHA-256, hex.
+    ///
+    /// # Errors
+    /// As reading it.
+    pub fn checksum(&mut self) -> io::Result<String> {
+        sha256(&mut self.file)
+    }
+
+    /// That its version, as it was asked for when the orders were written, is not below `minimum`. A file that was changed
     /// since then has no known version.
-    fn check_version(&self, required: &Required<'_>) -> Result<(), NoTool> {
-        let Some(minimum) = required.minimum_version else {
-            return Ok(());
-        };
+    ///
+    /// # Errors
+    /// [`NoTool::Replaced`].
+    pub fn check_version(&self, minimum: &str, known: Option<&KnownVersion>) -> Result<(), NoTool> {
         let again = "run `reeve install` again, as root";
-        let known = required.known_version.ok_or_else(|| {
+        let known = known.ok_or_else(|| {
             self.replaced(format!(
                 "version {minimum} is asked for, and its version is not known; {again}"
             ))

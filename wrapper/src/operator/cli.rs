@@ -1,5 +1,6 @@
 //! The words of `reeve` itself.
 
+use super::install::Named;
 use clap::{Args, Parser, Subcommand};
 use policies::{Level, Track};
 use std::ffi::OsString;
@@ -34,6 +35,10 @@ pub enum Command {
     },
     /// Say what this user could still do past the gate, and how to close it: exit 1 when there is something
     Doctor(Doctor),
+    /// Make this host one on which the agent's user gets to the tools and credentials through the gate only
+    Install(Install),
+    /// Put everything back as it was before `reeve install`
+    Uninstall(Uninstall),
     /// Show where the record is forwarded to, and how far each sink has come
     Sinks {
         #[command(flatten)]
@@ -83,6 +88,55 @@ pub enum PolicyCommand {
 
 #[derive(Debug, Args)]
 pub struct Doctor {
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Install {
+    /// The user that the agent runs as; not root, and in no group that is as good as root
+    #[arg(long, value_name = "USER")]
+    pub agent_user: String,
+    #[command(flatten)]
+    pub judged: Judged,
+    /// Name of the agent's profile: a label on events and metrics
+    #[arg(long, default_value = "default", value_parser = profile)]
+    pub profile: String,
+    /// Tools to govern, NAME or NAME=FILE [default: every governed tool that is on this host]
+    #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+    pub tools: Vec<Named>,
+    /// Files that the tools need and the agent must not read, besides those that the tools' variables lead to
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub credentials: Vec<PathBuf>,
+    /// A variable that the tools get, such as KUBECONFIG=/etc/reeve/credentials/kubeconfig
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// File of root's, mode 0600, with such variables, one each line: for those that hold credentials
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// The least version of a tool, such as kubectl=1.24; it is asked for its version now, and not at each call
+    #[arg(long, value_name = "TOOL=VERSION")]
+    pub minimum_version: Vec<String>,
+    /// Compare each tool's SHA-256 at each call, which takes as long as reading it
+    #[arg(long)]
+    pub checksums: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Uninstall {
+    /// Remove the record, its key and its owner too
+    #[arg(long)]
+    pub purge: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,

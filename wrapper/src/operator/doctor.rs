@@ -3,7 +3,8 @@
 //! It looks and changes nothing. Run it as the user that the agent has: access is asked of the kernel, for that user.
 
 use super::cli::Doctor;
-use super::{Failure, print};
+use super::install::{GATES_GROUP, POWERFUL_GROUPS, is_postgres_starter, postgres_programs};
+use super::{Failure, doctor_host, print};
 use crate::configuration::{HOST_FILE, session_file};
 use crate::exit::Exit;
 use crate::tool_files;
@@ -59,21 +60,26 @@ const SOCKETS: [&str; 6] = [
     "/run/libpod/libpod.sock",
 ];
 
+/// What no look at files and rights can tell.
+const NOT_LOOKED_AT: &str = "not looked at: the network (a cloud's metadata at 169.254.169.254, a kubelet, a proxy), what any program \
+that the agent brings could do with credentials that it finds elsewhere, and other hosts\n";
+
 /// What a finding is about: a closed set, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum About {
+pub enum About {
     User,
     Gate,
     RealTool,
     Credential,
     Governance,
     Socket,
+    Helper,
 }
 
 /// A way past the gate that is open.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Finding {
+pub struct Finding {
     about: About,
     what: String,
     remedy: String,
@@ -91,6 +97,7 @@ pub fn doctor(options: &Doctor) -> Result<i32, Failure> {
         credentials(),
         governance(),
         sockets(),
+        doctor_host::look(),
     ]
     .into_iter()
     .flatten()
@@ -108,6 +115,7 @@ pub fn doctor(options: &Doctor) -> Result<i32, Failure> {
         }
     }
     if !options.json {
+        text.push_str(NOT_LOOKED_AT);
         text.push_str(&match findings.len() {
             0 => "nothing is open that this program knows of\n".to_owned(),
             count => format!("{count} open\n"),
@@ -122,7 +130,8 @@ pub fn doctor(options: &Doctor) -> Result<i32, Failure> {
     .code())
 }
 
-fn finding(about: About, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
+/// A finding.
+pub fn finding(about: About, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
     Finding {
         about,
         what: what.into(),
@@ -130,7 +139,8 @@ fn finding(about: About, what: impl Into<String>, remedy: impl Into<String>) -> 
     }
 }
 
-fn may(path: &Path, how: AccessFlags) -> bool {
+/// Whether the kernel would let this user.
+pub fn may(path: &Path, how: AccessFlags) -> bool {
     access(path, how).is_ok()
 }
 
@@ -143,23 +153,26 @@ fn user() -> Vec<Finding> {
             "give the agent a user of its own, and run this as that user",
         ));
     }
-    let groups = nix::unistd::getgroups().unwrap_or_default();
+    let mut groups = nix::unistd::getgroups().unwrap_or_default();
+    groups.push(nix::unistd::getgid());
     for group in groups {
         let name = nix::unistd::Group::from_gid(group)
             .ok()
             .flatten()
-            .map(|group| group.name);
-        if let Some(name) =
-            name.filter(|name| ["sudo", "wheel", "docker", "lxd", "adm", "disk"].contains(&name.as_str()))
-        {
-            found.push(finding(
-                About::User,
-                format!(
-                    "this user is in the group `{name}`, which is as good as root, or reads what root does"
-                ),
-                format!("take the agent's user out of it: `gpasswd -d USER {name}`"),
-            ));
-        }
+            .map(|group| group.name)
+            .unwrap_or_default();
+        let why = if name == GATES_GROUP {
+            "whose members may start the real tools and read the credentials"
+        } else if POWERFUL_GROUPS.contains(&name.as_str()) {
+            "which is as good as root, or reads what root does"
+        } else {
+            continue;
+        };
+        found.push(finding(
+            About::User,
+            format!("this user is in the group `{name}`, {why}"),
+            format!("take the agent's user out of it: `gpasswd -d USER {name}`"),
+        ));
     }
     found
 }
@@ -173,10 +186,11 @@ fn gates() -> Vec<Finding> {
             .map(|directory| directory.join(tool.name()))
             .find(|file| file.is_file() && may(file, AccessFlags::X_OK));
         match first {
-            Some(file) if !is_gate(&file) => found.push(finding(
+            Some(file) if is_a_way_past(&file) => found.push(finding(
                 About::Gate,
                 format!("`{tool}` in PATH is {}, which is not the gate", file.display()),
-                format!("put a directory with a link `{tool}` to `reeve` first in PATH, or start the agent with `reeve run`"),
+                format!("have `reeve install` close it, or start the agent with `reeve run`; a link `{tool}` to `reeve` first in PATH governs a \
+                     willing agent only"),
             )),
             _ => {}
         }
@@ -185,7 +199,7 @@ fn gates() -> Vec<Finding> {
         found.push(finding(
             About::Gate,
             format!("there is neither a session nor {HOST_FILE}, so no gate has orders here"),
-            "start the agent with `reeve run`, or have the host configured",
+            "start the agent with `reeve run`, or run `reeve install` as root",
         ));
     }
     found
@@ -213,6 +227,7 @@ fn real_tools() -> Vec<Finding> {
     let directories: BTreeSet<PathBuf> = std::env::split_paths(&in_path)
         .chain(MORE_DIRECTORIES.iter().map(PathBuf::from))
         .chain(MORE_BELOW_HOME.iter().map(|below| home.join(below)))
+        .chain(postgres_programs())
         .filter(|directory| directory.is_absolute())
         .filter_map(|directory| directory.canonicalize().ok())
         .collect();
@@ -220,12 +235,12 @@ fn real_tools() -> Vec<Finding> {
     for directory in directories {
         for tool in Tool::ALL {
             let file = directory.join(tool.name());
-            if file.is_file() && may(&file, AccessFlags::X_OK) && !is_gate(&file) {
+            if is_a_way_past(&file) {
                 found.push(finding(
                     About::RealTool,
                     format!("{} can be started by its path, past the gate", file.display()),
                     format!(
-                        "let only the gate's group start it: `chgrp reeve {0} && chmod 0750 {0}`",
+                        "let only the gate's group start it: `reeve install` does that, or `chgrp {GATES_GROUP} {0} && chmod 0750 {0}`",
                         file.display()
                     ),
                 ));
@@ -233,6 +248,12 @@ fn real_tools() -> Vec<Finding> {
         }
     }
     found
+}
+
+/// A copy of a tool that this user can start. Debian's starter of psql only starts those that are looked at themselves.
+fn is_a_way_past(file: &Path) -> bool {
+    let starts_others = || file.canonicalize().is_ok_and(|file| is_postgres_starter(&file));
+    file.is_file() && may(file, AccessFlags::X_OK) && !is_gate(file) && !starts_others()
 }
 
 fn credentials() -> Vec<Finding> {
@@ -258,7 +279,7 @@ fn credentials() -> Vec<Finding> {
                     path.display()
                 ),
                 format!(
-                    "let only the gate's group read it: `chgrp reeve {0} && chmod 0640 {0}`",
+                    "let only the gate's group read it: `reeve install --credentials {0}`, or `chgrp {GATES_GROUP} {0} && chmod 0640 {0}`",
                     path.display()
                 ),
             )
@@ -308,7 +329,7 @@ fn governance() -> Vec<Finding> {
 }
 
 /// Others may add to such a directory, but not replace what is in it.
-fn is_sticky(path: &Path) -> bool {
+pub fn is_sticky(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir() && metadata.mode() & 0o1000 != 0)
 }

@@ -4,6 +4,8 @@ mod audit;
 mod check;
 mod cli;
 mod doctor;
+mod doctor_host;
+mod install;
 mod ledger;
 mod policy;
 mod proof;
@@ -60,6 +62,8 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Command::Check(options) => check::check(&options),
         Command::Explain(options) => check::explain(&options),
         Command::Doctor(options) => doctor::doctor(&options),
+        Command::Install(options) => install::install(&options),
+        Command::Uninstall(options) => install::uninstall(&options),
         Command::Policy { command } => policy::run(&command),
         Command::Audit { command } => match command {
             AuditCommand::Verify(options) => audit::verify(&options),

@@ -217,16 +217,19 @@ fn pin_tool(tool: Tool) -> Option<PinnedTool> {
 /// What PATH is when nobody set one, as in `sh`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The merged policy of one level.
 #[derive(Debug)]
-struct Snapshot {
-    text: String,
-    digest: String,
+pub struct Snapshot {
+    /// As the gate reads it.
+    pub text: String,
+    /// Its SHA-256.
+    pub digest: String,
     /// The tools that its rules speak about and that are not built in.
     described: Vec<Tool>,
 }
 
-/// Every tool that has a gate in this session.
-fn governed(policies: &BTreeMap<Level, Snapshot>) -> Vec<Tool> {
+/// Every tool that has a gate under these policies.
+pub fn governed(policies: &BTreeMap<Level, Snapshot>) -> Vec<Tool> {
     let mut tools = Tool::ALL.to_vec();
     for tool in policies.values().flat_map(|policy| &policy.described) {
         if !tools.contains(tool) {
@@ -238,7 +241,10 @@ fn governed(policies: &BTreeMap<Level, Snapshot>) -> Vec<Tool> {
 
 /// The policy of every level up to `level`, because the environment may lower it. A site need not have files for the lower
 /// levels; asking for one that has none is then refused by the gate.
-fn snapshots(
+///
+/// # Errors
+/// Faulty policies (78).
+pub fn snapshots(
     source: &Source,
     level: Level,
     track: Option<&Track>,

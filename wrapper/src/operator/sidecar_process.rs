@@ -161,7 +161,10 @@ impl SidecarProcess {
 }
 
 /// `reeved` beside this program, else in PATH.
-fn program() -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// When it is in neither place.
+pub fn program() -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe()
         .ok()
         .and_then(|us| us.parent().map(|parent| parent.join("reeved")));
