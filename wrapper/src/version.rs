@@ -9,9 +9,12 @@ pub struct Version {
     is_release: bool,
 }
 
+/// What is written after a version that is not out yet.
+const BEFORE: [&str; 8] = ["-alpha", "-beta", "-dev", "-pre", "-rc", "-snapshot", "rc", "~"];
+
 impl Version {
-    /// Reads one, with or without a `v` before it. What follows the numbers matters only where a `-` begins it; then it
-    /// is a version before that one. A build such as `+k3s1` changes nothing.
+    /// Reads one, with or without a `v` before it. What follows the numbers matters only where it says that this is a version before
+    /// that one. A vendor's build, such as `+k3s1` or `-eks-1a2b`, is that one.
     pub fn read(text: &str) -> Option<Version> {
         let text = text.trim();
         let text = text.strip_prefix('v').unwrap_or(text);
@@ -28,7 +31,7 @@ impl Version {
         }
         Some(Version {
             numbers,
-            is_release: !rest.starts_with('-'),
+            is_release: !BEFORE.iter().any(|name| rest.starts_with(name)),
         })
     }
 
@@ -74,6 +77,7 @@ mod tests {
             ("2.0", "1.99.99"),
             ("1.24.0", "1.24.0-rc.1"),
             ("v1.28.3+k3s1", "1.28.3"),
+            ("v1.24.7-eks-1a2b3c", "1.24.7"),
         ] {
             assert!(at_least(found, least), "{found} {least}");
         }

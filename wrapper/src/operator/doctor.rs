@@ -3,7 +3,7 @@
 //! It looks and changes nothing. Run it as the user that the agent has: access is asked of the kernel, for that user.
 
 use super::cli::Doctor;
-use super::install::{GATES_GROUP, POWERFUL_GROUPS, is_postgres_starter, postgres_programs};
+use super::install::{GATES_GROUP, POWERFUL_GROUPS, is_postgres_starter, postgres_programs, versions_in};
 use super::{Failure, doctor_host, print};
 use crate::configuration::{HOST_FILE, session_file};
 use crate::exit::Exit;
@@ -233,8 +233,13 @@ fn real_tools() -> Vec<Finding> {
         .collect();
     let mut found = Vec::new();
     for directory in directories {
-        for tool in Tool::ALL {
-            let file = directory.join(tool.name());
+        let names = Tool::ALL.into_iter().flat_map(|tool| {
+            let mut names = versions_in(&directory, tool);
+            names.push(tool.name().to_owned());
+            names
+        });
+        for name in names {
+            let file = directory.join(name);
             if is_a_way_past(&file) {
                 found.push(finding(
                     About::RealTool,

@@ -29,7 +29,7 @@ use step::{Belongs, Step, gates, roots};
 use wish::Wish;
 
 pub use layout::GROUP as GATES_GROUP;
-pub use tools::{Named, is_postgres_starter, postgres_programs};
+pub use tools::{Named, is_postgres_starter, postgres_programs, versions_in};
 pub use wish::POWERFUL_GROUPS;
 
 /// `reeve install`: exit 0 when the host is as it should be, or would be.

@@ -4,7 +4,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// That nobody but root can replace `path` or a directory above it.
+/// That nobody but root can replace `path` or a directory above it. Where a part of it is a link, its real path is to be asked
+/// about too.
 ///
 /// # Errors
 /// Names who could, and what to do.
@@ -16,7 +17,9 @@ pub fn only_roots(path: &Path) -> Result<(), String> {
         let directory = look(above)?;
         let inside = look(below)?;
         let sticky = directory.mode() & 0o1000 != 0 && inside.uid() == 0;
-        if directory.uid() != 0 || directory.mode() & 0o022 != 0 && !sticky {
+        // A link's own mode means nothing; where it leads is looked at by its other name.
+        let open = directory.mode() & 0o022 != 0 && !directory.is_symlink();
+        if directory.uid() != 0 || open && !sticky {
             return Err(format!(
                 "{} is in {}, which somebody besides root can write (user {}, mode {:04o}); keep it where only root can",
                 path.display(),

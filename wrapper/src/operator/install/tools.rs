@@ -120,6 +120,24 @@ pub fn postgres_programs() -> Vec<PathBuf> {
     versions.into_iter().map(|(_, directory)| directory).collect()
 }
 
+/// The names in a directory that are versions of a tool: `kubectl.1.30`, `kubectl-1.30`.
+pub fn versions_in(directory: &Path, tool: Tool) -> Vec<String> {
+    let is_version = |name: &str| {
+        name.strip_prefix(tool.name()).is_some_and(|rest| {
+            rest.starts_with(['.', '-', '_', 'v'])
+                && rest.contains(|c: char| c.is_ascii_digit())
+                && rest.chars().all(|c| c.is_ascii_digit() || ".-_v".contains(c))
+        })
+    };
+    let entries = directory.read_dir().into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| is_version(name))
+        .collect();
+    names.sort();
+    names
+}
+
 /// Debian's starter of PostgreSQL's programs: it is all of them, and none itself.
 pub fn is_postgres_starter(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name == "pg_wrapper")
@@ -154,6 +172,21 @@ fn find(named: &Named) -> Result<Option<Governed>, Failure> {
     }
     for directory in directories(named.tool) {
         look(&directory, named.tool.name())?;
+    }
+    // Other versions beside it, which some of them start themselves.
+    let beside: Vec<PathBuf> = directories(named.tool)
+        .into_iter()
+        .chain(
+            named
+                .file
+                .iter()
+                .filter_map(|file| file.parent().map(Path::to_owned)),
+        )
+        .collect();
+    for directory in beside {
+        for name in versions_in(&directory, named.tool) {
+            look(&directory, &name)?;
+        }
     }
     Ok(real.map(|real| Governed {
         tool: named.tool,
