@@ -36,6 +36,24 @@ impl Governance {
         }
     }
 
+    /// Whether more knowledge of what the command acts on could make it run, or bring it to a person: whether it is worth the
+    /// trouble to find out. Whatever it says, only [`Governance::evaluate`] decides.
+    pub fn might_allow(&self, invocation: &Invocation) -> bool {
+        invocation.operations.iter().all(|operation| {
+            let speaking = |action: Action| self.rules.iter().filter(move |rule| rule.action == action);
+            let is_denied = speaking(Action::Deny).any(|rule| rule.matches_certainly(invocation, operation));
+            let possible: Vec<&Rule> = speaking(Action::Allow)
+                .filter(|rule| rule.matches_perhaps(invocation, operation))
+                .filter(|rule| rule.reaches(self.level(), operation))
+                .collect();
+            let accepted = |fact: &HazardFact| possible.iter().any(|rule| rule.accept.contains(&fact.hazard));
+            let may_run = !possible.is_empty() && invocation.hazards.iter().all(accepted);
+            let may_be_held = self.otherwise == Otherwise::Hold
+                || speaking(Action::Escalate).any(|rule| rule.matches(invocation, operation));
+            !is_denied && (may_run || may_be_held)
+        })
+    }
+
     /// Without suggestions; they are found by asking this.
     pub(crate) fn judge(&self, invocation: &Invocation) -> Verdict {
         let mut covering: Vec<String> = Vec::new();

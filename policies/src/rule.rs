@@ -177,6 +177,11 @@ impl Rule {
         self.facets.mismatch(invocation, operation, false).is_none() && !self.excepts(invocation, operation)
     }
 
+    /// Whether the rule speaks about `operation`, or would if what is unknown of it were the right thing.
+    pub fn matches_perhaps(&self, invocation: &Invocation, operation: &Operation) -> bool {
+        self.facets.mismatch(invocation, operation, true).is_none() && !self.excepts(invocation, operation)
+    }
+
     fn excepts(&self, invocation: &Invocation, operation: &Operation) -> bool {
         self.unless.as_ref().is_some_and(|unless| {
             // An exception needs certainty, like an allow.

@@ -3,8 +3,9 @@
 //! Each file's bytes go into a sealed memory file that the tool inherits, and the path on its command line becomes
 //! `/proc/self/fd/N`. So whatever happens to the file after it was read, the tool reads what was judged.
 
+use crate::kustomize::{Built, Copy};
 use argv::described::Description;
-use argv::kubectl::{Manifest, ManifestValue, manifest_files};
+use argv::kubectl::{KustomizationPlace, Manifest, ManifestValue, NamedKustomization, manifest_files};
 use argv::psql::{STDIN, odd_control, scripts};
 use argv::{Effect, Invocation, Tool, Unreadable, words};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -40,6 +41,10 @@ pub struct Inputs {
     description: Option<Arc<Description>>,
     /// Words that the tool gets before all others.
     added: Vec<OsString>,
+    /// Words that the tool gets behind all others.
+    appended: Vec<OsString>,
+    /// The copy of a kustomization, where the tool reads one.
+    copy: Option<Copy>,
     /// Variables that the tool gets instead of the caller's.
     pub environment: Vec<(&'static str, String)>,
     held: Vec<OwnedFd>,
@@ -169,6 +174,41 @@ impl Inputs {
         }
         let behind = args.len().min(1);
         args.splice(behind..behind, self.added.iter().cloned());
+        args.extend(self.appended.iter().cloned());
+    }
+
+    /// Puts what a kustomization came to in its place: its objects, or where they are only to be printed, the copy it was built from.
+    ///
+    /// # Errors
+    /// When what came out is not understood, or memory cannot be had.
+    pub fn take_built(&mut self, named: &NamedKustomization, built: Built) -> Result<(), Unreadable> {
+        let fail = |problem: &str| Unreadable::missing(&format!("`{}`: {problem}", named.directory));
+        let objects = Manifest::read(&built.objects)
+            .map_err(|fault| fail(&format!("is not judged: {}", fault.problem)))?;
+        self.manifests = Some(objects);
+        self.files.extend(built.files);
+        self.files
+            .push(InputFile::new(named.directory.clone(), &built.objects));
+        match &named.place {
+            KustomizationPlace::Objects { option, value } => {
+                let held = seal(&built.objects).map_err(|error| fail(&format!("cannot be kept: {error}")))?;
+                let path = format!("{}/proc/self/fd/{}", value.1, held.as_raw_fd());
+                self.held.push(held);
+                if let Some((index, word)) = option {
+                    self.replaced.push((*index, (*word).into()));
+                }
+                self.replaced.push((value.0, path.into()));
+            }
+            KustomizationPlace::Directory(place) => {
+                let copy = built.copy.directory.clone().into_os_string();
+                match place {
+                    Some(index) => self.replaced.push((*index, copy)),
+                    None => self.appended.push(copy),
+                }
+                self.copy = Some(built.copy);
+            }
+        }
+        Ok(())
     }
 
     /// Keeps variables from the tool that its description names. Those that are pinned for every tool are the operator's by now.
@@ -277,6 +317,11 @@ impl Inputs {
         Ok(inputs)
     }
 
+    /// Removes what was made for the tool on disk.
+    pub fn let_go(&mut self) {
+        self.copy = None;
+    }
+
     /// The descriptors of the memory files.
     pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         self.held.iter().map(AsRawFd::as_raw_fd)
@@ -342,7 +387,8 @@ impl Inputs {
 }
 
 impl InputFile {
-    fn new(path: String, content: &[u8]) -> InputFile {
+    /// As it was read.
+    pub fn new(path: String, content: &[u8]) -> InputFile {
         InputFile {
             path,
             sha256: Sha256::digest(content)

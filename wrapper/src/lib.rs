@@ -9,6 +9,7 @@ mod exit;
 mod gate;
 mod governance;
 mod inputs;
+mod kustomize;
 mod operator;
 mod privilege;
 mod shell;

@@ -1,13 +1,15 @@
 //! From words to what they do, with everything that lies around: files that are read, the tool's own configuration, aliases.
 
 use crate::inputs::{Inputs, Purpose};
+use crate::kustomize::{self, NotBuilt};
 use crate::tool_files::Found;
+use crate::tool_path::RealTool;
 use argv::configuration::{of_aws, of_environment, of_gh, of_kubeconfig};
 use argv::kubectl::Kubeconfig;
-use argv::{Hazard, Invocation, Surroundings, Tool, Unreadable};
+use argv::{Hazard, Invocation, Surroundings, Tool, Unreadable, words};
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Whose the environment and the configuration files are.
@@ -17,6 +19,16 @@ pub enum Whose {
     Operator,
     /// Nobody knows whose: what they make the tool run or where they send it counts as the command's own doing.
     Anybody,
+}
+
+/// What it takes to build a kustomization.
+pub struct Builder<'a> {
+    /// Whether knowing more could make the command run; nothing is built where it could not.
+    pub is_worth_it: &'a dyn Fn(&Invocation) -> bool,
+    /// The real kubectl, or why there is none.
+    pub tool: &'a dyn Fn() -> Result<RealTool, String>,
+    /// Where copies of kustomizations are made.
+    pub place: &'a Path,
 }
 
 /// A command that was understood, and what it reads.
@@ -40,7 +52,7 @@ pub enum NotUnderstood {
 }
 
 /// Understands `args`, the words after the tool's name. `around` has the environment that the tool gets; `files` are its
-/// configuration files.
+/// configuration files. Without a `builder`, a kustomization stays what it is, a hazard.
 ///
 /// # Errors
 /// [`NotUnderstood`]: then nothing may run.
@@ -51,12 +63,16 @@ pub fn understand(
     files: &[Found],
     purpose: Purpose,
     whose: Whose,
+    builder: Option<&Builder<'_>>,
 ) -> Result<Understood, NotUnderstood> {
     let mut inputs = Inputs::take(tool, args, purpose)?;
     around.manifests.clone_from(&inputs.manifests);
     around.contents.clone_from(&inputs.contents);
     around.aliases = aliases(tool, files);
     let mut invocation = argv::parse(tool, args, &around)?;
+    if let Some(builder) = builder.filter(|_| tool == Tool::Kubectl && inputs.manifests.is_none()) {
+        invocation = build(invocation, &mut inputs, args, &mut around, builder)?;
+    }
     if tool != Tool::Psql && invocation.has_hazard(Hazard::ReadsFiles) && inputs.manifests.is_none() {
         around.contents = inputs.take_open(&invocation, args)?;
         if !around.contents.is_empty() {
@@ -85,6 +101,64 @@ pub fn understand(
         inputs.bind_session(&invocation, around.variable("PGOPTIONS"));
     }
     Ok(Understood { invocation, inputs })
+}
+
+/// The invocation with the objects of the kustomization that the command names, where it names one that can be built.
+fn build(
+    mut invocation: Invocation,
+    inputs: &mut Inputs,
+    args: &[OsString],
+    around: &mut Surroundings,
+    builder: &Builder<'_>,
+) -> Result<Invocation, NotUnderstood> {
+    let Some(named) = argv::kubectl::kustomization(&words::utf8(args)?)? else {
+        return Ok(invocation);
+    };
+    // What building answers: the objects, whether one is a secret, and that nothing was fetched or run.
+    let answered = [
+        Hazard::ReadsFiles,
+        Hazard::RunsLocalCode,
+        Hazard::RevealsCredentials,
+    ];
+    let mut trial = invocation.clone();
+    trial.hazards.retain(|fact| !answered.contains(&fact.hazard));
+    if !(builder.is_worth_it)(&trial) {
+        return Ok(invocation);
+    }
+    let tool = (builder.tool)().map_err(|why| {
+        Unreadable::missing(&format!(
+            "the kustomization is not built, so it is not judged: {why}"
+        ))
+    })?;
+    match kustomize::build(&tool, Path::new(&named.directory), builder.place) {
+        Ok(built) => {
+            let hidden = built.hidden.clone();
+            inputs.take_built(&named, built)?;
+            around.manifests.clone_from(&inputs.manifests);
+            invocation = argv::parse(Tool::Kubectl, args, around)?;
+            if let Some(hidden) = hidden {
+                let because = format!(
+                    "the kustomization puts `{hidden}` into an object, and it is hidden, or has a secret in it"
+                );
+                invocation.add_hazard(Hazard::RevealsCredentials, because);
+            }
+            Ok(invocation)
+        }
+        Err(NotBuilt::NotTried(why)) => {
+            for fact in &mut invocation.hazards {
+                if fact.hazard == Hazard::RunsLocalCode && fact.because.starts_with("a kustomization") {
+                    fact.because = format!(
+                        "the kustomization is not built, because it may fetch or run anything: {why}"
+                    );
+                }
+            }
+            Ok(invocation)
+        }
+        Err(NotBuilt::Failed(why)) => {
+            Err(Unreadable::missing(&format!("the kustomization cannot be built: {why}")).into())
+        }
+        Err(NotBuilt::System(error)) => Err(error.into()),
+    }
 }
 
 /// Fills in where kubectl goes, and hands it the very kubeconfig that says so.

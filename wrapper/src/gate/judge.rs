@@ -8,12 +8,13 @@ use crate::governance::now;
 use crate::inputs::{Inputs, Purpose};
 use crate::privilege;
 use crate::tool_files::{self, Found};
-use crate::understand::{NotUnderstood, Understood, Whose, understand};
+use crate::tool_path::RealTool;
+use crate::understand::{Builder, NotUnderstood, Understood, Whose, understand};
 use argv::{Invocation, Surroundings, Tool};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What was understood, and the verdict.
 #[derive(Debug)]
@@ -53,7 +54,14 @@ impl Judgement {
             description: governance.description(call.tool),
             ..child.around.clone()
         };
-        // The files that the caller names are read as the caller may.
+        let builder = Builder {
+            is_worth_it: &|invocation| governance.might_allow(invocation),
+            tool: &|| real_tool(call.tool, orders),
+            place: &place_for_copies(file, orders),
+        };
+        // The files that the caller names are read as the caller may. A kustomization is not built with a lent group: whoever
+        // rewrites the copy meanwhile could have it read what only the group may.
+        let builder = (!privilege::is_lent()).then_some(&builder);
         let understood = privilege::as_the_caller(|| {
             understand(
                 call.tool,
@@ -62,6 +70,7 @@ impl Judgement {
                 &files,
                 Purpose::Run,
                 Whose::Operator,
+                builder,
             )
         })
         .map_err(Stop::system)?;
@@ -118,6 +127,22 @@ fn misconfigured(message: String) -> Denial {
         rule: None,
         message,
         nearest: Vec::new(),
+    }
+}
+
+/// The tool that would run, for a look at what it makes of its input.
+pub fn real_tool(tool: Tool, orders: &Configuration) -> Result<RealTool, String> {
+    match super::real_tool(tool, orders) {
+        Ok(found) => found.map_err(|no_tool| no_tool.to_string()),
+        Err(_) => Err("this program cannot find itself".to_owned()),
+    }
+}
+
+/// Where copies of what the agent has are made: what is left in a session's directory goes with the session.
+pub fn place_for_copies(file: &Path, orders: &Configuration) -> PathBuf {
+    match (&orders.session, file.parent()) {
+        (Some(_), Some(directory)) => directory.join("copies"),
+        _ => PathBuf::from("/tmp"),
     }
 }
 

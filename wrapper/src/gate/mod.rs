@@ -28,6 +28,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+pub use judge::{place_for_copies, real_tool as tool_in_force};
 pub use refusal::warn;
 
 /// Judges, records, and runs or refuses the command; returns the exit status.
@@ -98,6 +99,7 @@ fn execute(
     let program = program(&real, &call, environment, event)?;
     company.tool = Some(real.file);
     let result = supervise::run(&program, inherited, &mut company);
+    company.inputs.let_go(); // A tool that was killed takes us with it below.
     match result {
         Ok((ended, duration)) => {
             let outcome = event::outcome(event, ended, duration);

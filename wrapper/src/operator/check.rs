@@ -9,7 +9,7 @@ use crate::governance::{Source, now};
 use crate::inputs::Purpose;
 use crate::shell;
 use crate::tool_files;
-use crate::understand::{NotUnderstood, Whose, understand};
+use crate::understand::{Builder, NotUnderstood, Whose, understand};
 use argv::{Invocation, Surroundings, Tool, Unreadable, environment};
 use policies::{Denial, Governance, Verdict};
 use std::path::Path;
@@ -102,7 +102,25 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
         Ok(Some(_)) => Whose::Operator,
         _ => Whose::Anybody,
     };
-    let understood = match understand(tool, args, around, &files, Purpose::Ask, whose) {
+    // Outside of a session nobody has said which kubectl is the real one, and a question should start no program from PATH.
+    let orders = match whose {
+        Whose::Operator => configuration::Configuration::find().ok(),
+        Whose::Anybody => None,
+    };
+    let place = orders
+        .as_ref()
+        .map(|(file, orders)| gate::place_for_copies(file, orders));
+    let is_worth_it = |invocation: &Invocation| governance.might_allow(invocation);
+    let real_tool = || match &orders {
+        Some((_, orders)) => gate::tool_in_force(tool, orders),
+        None => Err("there is no session".to_owned()),
+    };
+    let builder = place.as_deref().map(|place| Builder {
+        is_worth_it: &is_worth_it,
+        tool: &real_tool,
+        place,
+    });
+    let understood = match understand(tool, args, around, &files, Purpose::Ask, whose, builder.as_ref()) {
         Ok(understood) => Ok(understood.invocation),
         Err(NotUnderstood::Unreadable(unreadable)) => Err(unreadable),
         Err(NotUnderstood::System(error)) => {

@@ -118,6 +118,11 @@ impl<'a> Line<'a> {
         self.last(name).is_some()
     }
 
+    /// The names of all options that were given, in order, as often as they were.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.given.iter().map(|given| given.name)
+    }
+
     /// Whether a boolean is on; `false` when it was not given.
     pub(super) fn on(&self, name: &str) -> bool {
         self.last(name)

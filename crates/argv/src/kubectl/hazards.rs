@@ -321,7 +321,12 @@ pub(super) fn of_manifests(reading: &mut Reading<'_>) -> Result<Named, Unreadabl
     }
     if let Some(base) = reading.line.value("kustomize") {
         of_kustomization(reading, base);
-        named = Named::Anything;
+        // Its objects are known where somebody has built it.
+        named = if reading.manifests.is_some() {
+            Named::Files
+        } else {
+            Named::Anything
+        };
     }
     Ok(named)
 }
@@ -331,9 +336,12 @@ pub(super) fn is_url(path: &str) -> bool {
     path.starts_with("http://") || path.starts_with("https://")
 }
 
-/// A kustomization may fetch, generate and run whatever its files say.
+/// A kustomization may fetch, generate and run whatever its files say; one that somebody has built has done nothing of that.
 pub(super) fn of_kustomization(reading: &mut Reading<'_>, base: &str) {
     reading.file(base, false);
+    if reading.manifests.is_some() {
+        return;
+    }
     reading.hazard(Hazard::ReadsFiles, "a kustomization reads local files");
     reading.hazard(
         Hazard::RunsLocalCode,

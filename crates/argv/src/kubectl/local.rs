@@ -92,6 +92,13 @@ pub(super) fn kustomize(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     }
     reading.plain(Effect::Local);
     hazards::of_kustomization(reading, arguments.first().map_or(".", |word| word.text));
+    let mut built = reading.manifests.unwrap_or_default().iter();
+    if built.any(|manifest| manifest.kind == "Secret") {
+        reading.hazard(
+            Hazard::RevealsCredentials,
+            "a secret of the kustomization is shown",
+        );
+    }
     if let Some(path) = reading.line.value("output") {
         reading.file(path, true);
         reading.hazard(Hazard::WritesFiles, "`-o` writes a local file");

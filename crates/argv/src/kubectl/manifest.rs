@@ -52,17 +52,7 @@ impl Manifest {
     /// # Errors
     /// [`Unreadable`] when it is not certain that kubectl finds the same objects.
     pub fn read(content: &[u8]) -> Result<Vec<Manifest>, Unreadable> {
-        let text = std::str::from_utf8(content).map_err(|_| unclear("is not UTF-8"))?;
-        // A tab or a line end is what a text consists of; anything else unseen is read differently by different eyes.
-        if text
-            .chars()
-            .any(|c| is_deceptive(c) && !matches!(c, '\n' | '\r' | '\t'))
-        {
-            return Err(unclear("has characters that cannot be seen"));
-        }
-        if text.replace("\r\n", "").contains('\r') {
-            return Err(unclear("has a carriage return inside a line"));
-        }
+        let text = plain_text(content)?;
         let mut objects = Vec::new();
         if text.trim_start().starts_with('{') {
             for tree in serde_json::Deserializer::from_str(text).into_iter::<Tree>() {
@@ -98,6 +88,22 @@ impl Manifest {
 
 fn unclear(problem: &str) -> Unreadable {
     Unreadable::missing(&format!("the manifest {problem}"))
+}
+
+/// The content as text that every eye reads alike.
+pub(super) fn plain_text(content: &[u8]) -> Result<&str, Unreadable> {
+    let text = std::str::from_utf8(content).map_err(|_| unclear("is not UTF-8"))?;
+    // A tab or a line end is what a text consists of; anything else unseen is read differently by different eyes.
+    if text
+        .chars()
+        .any(|c| is_deceptive(c) && !matches!(c, '\n' | '\r' | '\t'))
+    {
+        return Err(unclear("has characters that cannot be seen"));
+    }
+    if text.replace("\r\n", "").contains('\r') {
+        return Err(unclear("has a carriage return inside a line"));
+    }
+    Ok(text)
 }
 
 /// As much of a document as matters.

@@ -12,6 +12,7 @@ mod create;
 mod flags;
 mod hazards;
 mod kubeconfig;
+mod kustomization;
 mod local;
 mod manifest;
 mod raw;
@@ -27,6 +28,9 @@ mod write;
 
 use crate::{Invocation, Surroundings, Tool, Unreadable};
 pub use kubeconfig::Kubeconfig;
+pub use kustomization::{
+    KUSTOMIZATION_NAMES, Kustomization, KustomizationPlace, NamedKustomization, kustomization,
+};
 pub use manifest::Manifest;
 pub(crate) use manifest::Tree;
 use reading::Reading;
@@ -114,8 +118,9 @@ pub fn parse(words: &[String], around: &Surroundings) -> Result<Invocation, Unre
     read_line(words, around, None)
 }
 
-/// As [`parse`], for a caller that has read every manifest named with `-f`, and makes sure that kubectl
-/// reads the very same bytes: the operations are on those objects, and reading the files is no hazard.
+/// As [`parse`], for a caller that has read every manifest named with `-f`, or has built the kustomization that is named with
+/// `-k`, and makes sure that kubectl reads the very same bytes: the operations are on those objects, and reading the files
+/// is no hazard.
 ///
 /// # Errors
 /// [`Unreadable`] when a word is not understood.
