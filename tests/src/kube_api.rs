@@ -63,6 +63,12 @@ pub fn answer(request: &Request) -> Response {
         (_, ["apis"]) => Response::json(&groups()),
         (_, ["api", "v1"]) => Response::json(&core_resources()),
         (_, ["apis", "apps", "v1"]) => Response::json(&apps_resources()),
+        // Nothing is known of any object, so nothing is checked; the empty message is a document.
+        ("GET", ["openapi", "v2"]) => Response {
+            status: 200,
+            content_type: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+            body: Body::Bytes(Vec::new()),
+        },
         ("GET", ["api", "v1", "namespaces", _, "pods", "big", "log"]) => Response {
             status: 200,
             content_type: "text/plain",
@@ -76,9 +82,22 @@ pub fn answer(request: &Request) -> Response {
         ("GET", ["apis", "apps", "v1", "namespaces", namespace, "deployments", name]) => {
             Response::json(&deployment(namespace, name))
         }
+        // What is made is what was sent.
+        ("POST" | "PUT", _) if has_metadata(request) => Response {
+            status: 200,
+            content_type: "application/json",
+            body: Body::Bytes(request.body.clone()),
+        },
+        ("PATCH", ["api", "v1", "namespaces", namespace, "pods", name]) => {
+            Response::json(&pod(namespace, name))
+        }
         ("GET", _) => Response::error(404, &status("Failure", "NotFound", 404)),
         _ => Response::json(&status("Success", "", 200)),
     }
+}
+
+fn has_metadata(request: &Request) -> bool {
+    serde_json::from_slice::<Value>(&request.body).is_ok_and(|object| object["metadata"]["name"].is_string())
 }
 
 fn groups() -> Value {

@@ -21,6 +21,32 @@ pub fn real(name: &str) -> PathBuf {
     })
 }
 
+/// Every version of the real `name` that is here: the first is [`real`]'s, the others are those that `tests/run` unpacks beside
+/// it to compare tables with.
+pub fn versions(name: &str) -> Vec<PathBuf> {
+    let mut found = vec![real(name)];
+    if let Some(chosen) = std::env::var_os("REEVE_TEST_TOOLS").map(PathBuf::from) {
+        let entries = std::fs::read_dir(chosen.join("versions"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut others: Vec<PathBuf> = entries
+            .filter(|entry| {
+                entry
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with(&format!("{name}-"))
+            })
+            .flat_map(|entry| ["usr/bin", "bin"].map(|below| entry.path().join(below).join(name)))
+            .filter(is_program)
+            .collect();
+        others.sort();
+        found.extend(others);
+    }
+    found.dedup_by_key(|path| path.canonicalize().ok());
+    found
+}
+
 fn candidates(name: &str) -> Vec<PathBuf> {
     let chosen = std::env::var_os("REEVE_TEST_TOOLS").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -43,6 +43,8 @@ pub struct Inputs {
     added: Vec<OsString>,
     /// Words that the tool gets behind all others.
     appended: Vec<OsString>,
+    /// What a kustomization's builder said.
+    said: Vec<u8>,
     /// The copy of a kustomization, where the tool reads one.
     copy: Option<Copy>,
     /// Variables that the tool gets instead of the caller's.
@@ -198,6 +200,7 @@ impl Inputs {
                     self.replaced.push((*index, (*word).into()));
                 }
                 self.replaced.push((value.0, path.into()));
+                self.said = built.said;
             }
             KustomizationPlace::Directory(place) => {
                 let copy = built.copy.directory.clone().into_os_string();
@@ -315,6 +318,14 @@ impl Inputs {
             inputs.contents.insert(script.path, text);
         }
         Ok(inputs)
+    }
+
+    /// Says what the tool would have said, had it read its input itself.
+    ///
+    /// # Errors
+    /// As writing to standard error.
+    pub fn say(&self) -> io::Result<()> {
+        io::stderr().write_all(&self.said)
     }
 
     /// Removes what was made for the tool on disk.

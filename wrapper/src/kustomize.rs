@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -32,8 +32,8 @@ const MOST_FILES: usize = 256;
 const MOST_DIRECTORIES: usize = 64;
 /// How long building may take.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The most of the builder's complaint that is repeated, in bytes.
-const MOST_SAID: usize = 2_000;
+/// The most of what the builder says that is repeated, in bytes.
+const MOST_SAID: usize = 4_000;
 /// What the builder may use: seconds of the processor, bytes of its data, and no file may grow at all.
 const LIMITS: [(Resource, rlim_t); 4] = [
     (Resource::RLIMIT_CPU, 10),
@@ -47,6 +47,8 @@ const LIMITS: [(Resource, rlim_t); 4] = [
 pub struct Built {
     /// The objects, as kubectl prints them.
     pub objects: Vec<u8>,
+    /// What kubectl said beside them: fields that are out of date, and such.
+    pub said: Vec<u8>,
     /// The files it was made from.
     pub files: Vec<InputFile>,
     /// A file that a generator puts into an object, and that is not for anybody to see.
@@ -82,13 +84,14 @@ pub fn build(tool: &RealTool, directory: &Path, place: &Path) -> Result<Built, N
     let mut collected = Collected {
         copy: Copy::make(place, &real)?,
         files: Vec::new(),
-        bytes: 0,
+        contents: BTreeMap::new(),
         hidden: None,
     };
     collected.take_all(real)?;
-    let objects = run(tool, &collected.copy)?;
+    let (objects, said) = run(tool, &collected.copy)?;
     Ok(Built {
         objects,
+        said,
         files: collected.files,
         hidden: collected.hidden,
         copy: collected.copy,
@@ -147,7 +150,8 @@ impl Drop for Copy {
 struct Collected {
     copy: Copy,
     files: Vec<InputFile>,
-    bytes: usize,
+    /// By path; each file is read once, however often it is named.
+    contents: BTreeMap<PathBuf, Vec<u8>>,
     hidden: Option<String>,
 }
 
@@ -220,6 +224,9 @@ impl Collected {
 
     /// Copies a file and returns its content; `None` where there is none.
     fn take_file(&mut self, path: &Path) -> Result<Option<Vec<u8>>, NotBuilt> {
+        if let Some(content) = self.contents.get(path) {
+            return Ok(Some(content.clone()));
+        }
         let failed = |problem: &str| NotBuilt::Failed(format!("`{}` {problem}", path.display()));
         let file = match open(path) {
             Ok(file) => file,
@@ -229,7 +236,8 @@ impl Collected {
         if !file.metadata()?.is_file() {
             return Err(failed("is not a regular file"));
         }
-        let left = MOST_BYTES.saturating_sub(self.bytes);
+        let taken: usize = self.contents.values().map(Vec::len).sum();
+        let left = MOST_BYTES.saturating_sub(taken);
         let mut content = Vec::new();
         file.take((left as u64).saturating_add(1))
             .read_to_end(&mut content)
@@ -240,8 +248,8 @@ impl Collected {
                 MOST_BYTES >> 20
             )));
         }
-        self.bytes = self.bytes.saturating_add(content.len());
         self.copy.write(path, &content)?;
+        self.contents.insert(path.to_owned(), content.clone());
         self.files
             .push(InputFile::new(path.display().to_string(), &content));
         Ok(Some(content))
@@ -295,8 +303,8 @@ fn is_for_anybody(name: &str, content: &[u8]) -> bool {
         && std::str::from_utf8(content).is_ok_and(|text| audit_event::redact::text(text) == text)
 }
 
-/// What the builder prints.
-fn run(tool: &RealTool, copy: &Copy) -> Result<Vec<u8>, NotBuilt> {
+/// What the builder prints, and says beside it.
+fn run(tool: &RealTool, copy: &Copy) -> Result<(Vec<u8>, Vec<u8>), NotBuilt> {
     let program = if tool.is_script {
         tool.path.clone()
     } else {
@@ -341,7 +349,7 @@ fn run(tool: &RealTool, copy: &Copy) -> Result<Vec<u8>, NotBuilt> {
             .replace(char::is_control, " ");
         return Err(NotBuilt::Failed(format!("{}: {}", status, said.trim())));
     }
-    Ok(out)
+    Ok((out, err))
 }
 
 /// What a child printed until it closed its outputs, or why it is to be killed.

@@ -25,6 +25,8 @@ pub enum Whose {
 pub struct Builder<'a> {
     /// Whether knowing more could make the command run; nothing is built where it could not.
     pub is_worth_it: &'a dyn Fn(&Invocation) -> bool,
+    /// Whether the command may run, or be held, as far as it is known.
+    pub is_allowed: &'a dyn Fn(&Invocation) -> bool,
     /// The real kubectl, or why there is none.
     pub tool: &'a dyn Fn() -> Result<RealTool, String>,
     /// Where copies of kustomizations are made.
@@ -105,7 +107,7 @@ pub fn understand(
 
 /// The invocation with the objects of the kustomization that the command names, where it names one that can be built.
 fn build(
-    mut invocation: Invocation,
+    invocation: Invocation,
     inputs: &mut Inputs,
     args: &[OsString],
     around: &mut Surroundings,
@@ -135,7 +137,7 @@ fn build(
             let hidden = built.hidden.clone();
             inputs.take_built(&named, built)?;
             around.manifests.clone_from(&inputs.manifests);
-            invocation = argv::parse(Tool::Kubectl, args, around)?;
+            let mut invocation = argv::parse(Tool::Kubectl, args, around)?;
             if let Some(hidden) = hidden {
                 let because = format!(
                     "the kustomization puts `{hidden}` into an object, and it is hidden, or has a secret in it"
@@ -144,16 +146,12 @@ fn build(
             }
             Ok(invocation)
         }
-        Err(NotBuilt::NotTried(why)) => {
-            for fact in &mut invocation.hazards {
-                if fact.hazard == Hazard::RunsLocalCode && fact.because.starts_with("a kustomization") {
-                    fact.because = format!(
-                        "the kustomization is not built, because it may fetch or run anything: {why}"
-                    );
-                }
-            }
-            Ok(invocation)
-        }
+        // A rule may accept a kustomization as the hazard that it is.
+        Err(NotBuilt::NotTried(_)) if (builder.is_allowed)(&invocation) => Ok(invocation),
+        Err(NotBuilt::NotTried(why)) => Err(Unreadable::missing(&format!(
+            "the kustomization is not built, because it may fetch or run something, and no rule accepts that: {why}"
+        ))
+        .into()),
         Err(NotBuilt::Failed(why)) => {
             Err(Unreadable::missing(&format!("the kustomization cannot be built: {why}")).into())
         }

@@ -56,6 +56,7 @@ impl Judgement {
         };
         let builder = Builder {
             is_worth_it: &|invocation| governance.might_allow(invocation),
+            is_allowed: &|invocation| !matches!(governance.evaluate(invocation), Verdict::Deny(_)),
             tool: &|| real_tool(call.tool, orders),
             place: &place_for_copies(file, orders),
         };

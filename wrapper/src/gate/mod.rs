@@ -98,6 +98,7 @@ fn execute(
     let environment = call.in_order(child.entries(&company.inputs));
     let program = program(&real, &call, environment, event)?;
     company.tool = Some(real.file);
+    company.inputs.say().map_err(Stop::system)?;
     let result = supervise::run(&program, inherited, &mut company);
     company.inputs.let_go(); // A tool that was killed takes us with it below.
     match result {

@@ -111,12 +111,14 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
         .as_ref()
         .map(|(file, orders)| gate::place_for_copies(file, orders));
     let is_worth_it = |invocation: &Invocation| governance.might_allow(invocation);
+    let is_allowed = |invocation: &Invocation| !matches!(governance.evaluate(invocation), Verdict::Deny(_));
     let real_tool = || match &orders {
         Some((_, orders)) => gate::tool_in_force(tool, orders),
         None => Err("there is no session".to_owned()),
     };
     let builder = place.as_deref().map(|place| Builder {
         is_worth_it: &is_worth_it,
+        is_allowed: &is_allowed,
         tool: &real_tool,
         place,
     });

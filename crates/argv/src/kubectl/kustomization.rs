@@ -246,6 +246,8 @@ fn paths(key: &str, value: &Tree) -> Result<Vec<String>, Unreadable> {
             .iter()
             .map(|item| match item {
                 Tree::Text(text) => Ok(text.clone()),
+                // No parser takes this for a number.
+                Tree::Other(text) if text == ".." => Ok(text.clone()),
                 _ => Err(wrong()),
             })
             .collect(),
