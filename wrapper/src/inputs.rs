@@ -150,6 +150,45 @@ impl Inputs {
         Ok(contents)
     }
 
+    /// Hands a configuration file to the tool as the bytes that were read, by the variable that names it.
+    ///
+    /// # Errors
+    /// When memory cannot be had.
+    pub fn hold_file(&mut self, variable: &'static str, content: &[u8]) -> io::Result<()> {
+        let path = self.hold(content)?;
+        self.environment.push((variable, path));
+        Ok(())
+    }
+
+    /// Hands a directory of configuration files to the tool, each as the bytes that were read, by the variable that names it.
+    ///
+    /// # Errors
+    /// When memory cannot be had, or the directory cannot be made.
+    pub fn hold_directory(
+        &mut self,
+        variable: &'static str,
+        place: &Path,
+        files: &[(&str, &[u8])],
+    ) -> io::Result<()> {
+        let mut links = Vec::new();
+        for (name, content) in files {
+            links.push((*name, self.hold(content)?));
+        }
+        let copy = Copy::of_links(place, &links)?;
+        self.environment
+            .push((variable, copy.directory.display().to_string()));
+        self.copy = Some(copy);
+        Ok(())
+    }
+
+    /// Where the tool finds this content.
+    fn hold(&mut self, content: &[u8]) -> io::Result<String> {
+        let held = seal(content)?;
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+        self.held.push(held);
+        Ok(path)
+    }
+
     /// Hands the kubeconfig to kubectl as the bytes that were read, so that nobody can put another in its place.
     ///
     /// # Errors
@@ -157,9 +196,7 @@ impl Inputs {
     pub fn hold_kubeconfig(&mut self, contents: &[&[u8]]) -> io::Result<()> {
         let mut paths = Vec::new();
         for content in contents {
-            let held = seal(content)?;
-            paths.push(format!("/proc/self/fd/{}", held.as_raw_fd()));
-            self.held.push(held);
+            paths.push(self.hold(content)?);
         }
         if !paths.is_empty() {
             self.environment.push(("KUBECONFIG", paths.join(":")));

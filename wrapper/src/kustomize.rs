@@ -118,6 +118,18 @@ impl Copy {
         Ok(copy)
     }
 
+    /// One for links of ours.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn of_links(place: &Path, links: &[(&str, String)]) -> io::Result<Copy> {
+        let copy = Copy::make(place, Path::new("/"))?;
+        for (name, target) in links {
+            std::os::unix::fs::symlink(target, copy.root.join(name))?;
+        }
+        Ok(copy)
+    }
+
     /// Where the copy of the file at this absolute path is.
     fn of(&self, original: &Path) -> PathBuf {
         self.root.join(original.strip_prefix("/").unwrap_or(original))

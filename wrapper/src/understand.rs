@@ -2,8 +2,9 @@
 
 use crate::inputs::{Inputs, Purpose};
 use crate::kustomize::{self, NotBuilt};
-use crate::tool_files::Found;
+use crate::tool_files::{self, Found};
 use crate::tool_path::RealTool;
+use argv::aws::AwsConfig;
 use argv::configuration::{of_aws, of_environment, of_gh, of_kubeconfig};
 use argv::kubectl::Kubeconfig;
 use argv::{Hazard, Invocation, Surroundings, Tool, Unreadable, words};
@@ -71,6 +72,7 @@ pub fn understand(
     around.manifests.clone_from(&inputs.manifests);
     around.contents.clone_from(&inputs.contents);
     around.aliases = aliases(tool, files);
+    around.default_host = hosts(tool, files);
     let mut invocation = argv::parse(tool, args, &around)?;
     if let Some(builder) = builder.filter(|_| tool == Tool::Kubectl && inputs.manifests.is_none()) {
         invocation = build(invocation, &mut inputs, args, &mut around, builder)?;
@@ -90,8 +92,18 @@ pub fn understand(
         facts.extend(of_environment(tool, &around));
         facts.extend(of_files(tool, &invocation, files));
     }
-    if tool == Tool::Kubectl {
-        facts.extend(bind_kubeconfig(&mut invocation, &mut inputs, files, whose)?);
+    match tool {
+        Tool::Kubectl => facts.extend(bind_kubeconfig(&mut invocation, &mut inputs, files, whose)?),
+        Tool::Aws => bind_aws(&mut invocation, &mut inputs, files, &around)?,
+        Tool::Gh if purpose == Purpose::Run => {
+            bind_gh(
+                &invocation,
+                &mut inputs,
+                files,
+                builder.map(|builder| builder.place),
+            )?;
+        }
+        Tool::Gh | Tool::Psql | Tool::Described(_) => {}
     }
     for fact in facts {
         invocation.add_hazard(fact.hazard, fact.because);
@@ -191,6 +203,83 @@ fn bind_kubeconfig(
     })
 }
 
+/// Fills in where aws goes, and hands it the very files that say so. Not where something that they start may look for them, or the
+/// command may write them; its aliases and service models are where they are.
+fn bind_aws(
+    invocation: &mut Invocation,
+    inputs: &mut Inputs,
+    files: &[Found],
+    around: &Surroundings,
+) -> io::Result<()> {
+    let paths = tool_files::paths(Tool::Aws, |name| around.variable(name).map(str::to_owned));
+    let text = |path: Option<&PathBuf>| {
+        let path = path?;
+        match files.iter().find(|file| file.path == *path) {
+            Some(file) => file.text(),
+            // What is there and was not read is not a file; aws may see something in it all the same.
+            None => path.symlink_metadata().is_err().then_some(""),
+        }
+    };
+    let (Some(config), Some(credentials)) = (text(paths.first()), text(paths.get(1))) else {
+        return Ok(());
+    };
+    let Some(found) = AwsConfig::read(config, credentials) else {
+        return Ok(());
+    };
+    found.resolve(invocation);
+    let first = invocation.command.split(' ').next().unwrap_or_default();
+    let writes_them = matches!(first, "configure" | "emr" | "login" | "logout" | "sso");
+    let stays = writes_them
+        || found.starts_programs
+        || invocation.has_hazard(Hazard::RunsLocalCode)
+        || invocation.has_hazard(Hazard::ChangesTool);
+    if !stays {
+        inputs.hold_file("AWS_CONFIG_FILE", config.as_bytes())?;
+        inputs.hold_file("AWS_SHARED_CREDENTIALS_FILE", credentials.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Hands gh the very files that were read, in a directory of links to them. Not where the command may write them: newer versions
+/// rewrite a configuration that does not say its version, and put its tokens elsewhere.
+fn bind_gh(
+    invocation: &Invocation,
+    inputs: &mut Inputs,
+    files: &[Found],
+    place: Option<&Path>,
+) -> io::Result<()> {
+    let (Some(place), Some(config)) = (place, named(files, "config.yml")) else {
+        return Ok(());
+    };
+    let says_its_version = config
+        .text()
+        .is_some_and(|text| text.lines().any(|line| line.starts_with("version:")));
+    let first = invocation.command.split(' ').next().unwrap_or_default();
+    let writes_them = matches!(first, "alias" | "auth" | "config" | "extension");
+    let stays = !says_its_version
+        || writes_them
+        || invocation.has_hazard(Hazard::RunsLocalCode)
+        || invocation.has_hazard(Hazard::ChangesTool);
+    if stays {
+        return Ok(());
+    }
+    let mut held = vec![("config.yml", config.content.as_slice())];
+    held.extend(named(files, "hosts.yml").map(|hosts| ("hosts.yml", hosts.content.as_slice())));
+    inputs.hold_directory("GH_CONFIG_DIR", place, &held)
+}
+
+fn named<'f>(files: &'f [Found], name: &str) -> Option<&'f Found> {
+    files
+        .iter()
+        .find(|file| file.path.file_name().is_some_and(|found| found == name))
+}
+
+/// The host that gh takes where none is named.
+fn hosts(tool: Tool, files: &[Found]) -> Option<String> {
+    let hosts = named(files, "hosts.yml").filter(|_| tool == Tool::Gh)?;
+    argv::gh::only_host(hosts.text()?)
+}
+
 /// The text in which the tool has its aliases.
 fn aliases(tool: Tool, files: &[Found]) -> String {
     let name = match tool {
@@ -198,12 +287,8 @@ fn aliases(tool: Tool, files: &[Found]) -> String {
         Tool::Aws => "alias",
         Tool::Gh => "config.yml",
     };
-    files
-        .iter()
-        .find(|file| file.path.file_name().is_some_and(|found| found == name))
-        .and_then(Found::text)
-        .unwrap_or_default()
-        .to_owned()
+    let text = named(files, name).and_then(Found::text);
+    text.unwrap_or_default().to_owned()
 }
 
 fn of_files(tool: Tool, invocation: &Invocation, files: &[Found]) -> Vec<argv::HazardFact> {

@@ -47,6 +47,8 @@ pub struct Surroundings {
     pub contents: BTreeMap<String, String>,
     /// The text of the file that has the tool's aliases, where it has them in one: aws's `alias`, gh's `config.yml`.
     pub aliases: String,
+    /// gh: the host of requests that name none, where its configuration says one.
+    pub default_host: Option<String>,
     /// The tool's description, where it is no built-in one.
     pub description: Option<Arc<described::Description>>,
 }

@@ -8,6 +8,7 @@
 
 mod alias;
 mod argparse;
+mod config;
 mod custom;
 mod globals;
 mod hint;
@@ -22,6 +23,7 @@ use crate::{
 };
 use alias::Alias;
 use argparse::{Parsed, Word};
+pub use config::AwsConfig;
 use globals::Globals;
 use table::{Arity, EVERY_VERSION, Kind, Row, Spec};
 

@@ -1,7 +1,7 @@
 //! `gh api`, down to one method and path.
 
 use super::args::Line;
-use super::scope::{DEFAULT_HOST, leaks_to};
+use super::scope::{DEFAULT_HOST, default_host, leaks_to};
 use super::{common, graphql, reads};
 use crate::kubectl::Tree;
 use crate::unreadable::is_deceptive;
@@ -29,7 +29,7 @@ pub(super) fn invocation(line: &Line<'_>, around: &Surroundings) -> Result<Invoc
     };
     let mut operation = Operation::new(effect, format!("api {}", method.to_ascii_lowercase()));
     operation.resource = Some(Resource::kind(path.clone()));
-    let default = around.variable("GH_HOST").unwrap_or(DEFAULT_HOST);
+    let default = default_host(around);
     let wanted = host.clone().or_else(|| line.value("hostname").map(str::to_owned));
     operation.scope.host = Some(wanted.clone().unwrap_or_else(|| default.to_owned()));
     operation.scope.repo = repo_of(&path);

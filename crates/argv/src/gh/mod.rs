@@ -25,6 +25,14 @@ use table::Command;
 /// Commands whose arguments are each something that they are done to.
 const SEVERAL: &[&str] = &["issue edit"];
 
+/// The host of requests that name none, by the text of `hosts.yml`: the one that is in it, where it is alone.
+pub fn only_host(hosts: &str) -> Option<String> {
+    let tree = crate::kubectl::Tree::of_one_document(hosts).ok()??;
+    let mut keys = tree.keys();
+    let host = keys.next().filter(|_| keys.next().is_none());
+    host.map(str::to_owned)
+}
+
 /// Reads `words`, the words after `gh`.
 ///
 /// # Errors
@@ -151,7 +159,7 @@ fn also_in(
     around: &Surroundings,
 ) -> Result<(), Unreadable> {
     let (host, repo) = scope::repository(repo)?;
-    let default = around.variable("GH_HOST").unwrap_or(scope::DEFAULT_HOST);
+    let default = scope::default_host(around);
     if let Some(because) = host
         .as_deref()
         .and_then(|host| scope::leaks_to(host, default, around))

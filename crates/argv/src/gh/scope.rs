@@ -33,6 +33,14 @@ const IN_A_REPO: &[&str] = &[
 /// Host, when it is named, and `owner/repo`.
 type Named = (Option<String>, String);
 
+/// The host of requests that name none.
+pub(super) fn default_host(around: &Surroundings) -> &str {
+    around
+        .variable("GH_HOST")
+        .or(around.default_host.as_deref())
+        .unwrap_or(DEFAULT_HOST)
+}
+
 /// Fills the scope; returns why the request, or the token, would go to a host that was not configured.
 pub(super) fn of(
     line: &Line<'_>,
@@ -49,7 +57,7 @@ pub(super) fn of(
     if scope.host.is_none() {
         scope.host = around.variable("GH_HOST").map(str::to_owned);
     }
-    let default = around.variable("GH_HOST").unwrap_or(DEFAULT_HOST);
+    let default = default_host(around);
     Ok(scope
         .host
         .as_deref()

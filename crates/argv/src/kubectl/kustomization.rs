@@ -358,7 +358,7 @@ mod tests {
                 "r.yaml"
             ]
         );
-        assert_eq!(found.data, ["a.txt", "d/b.txt", "e.env", "s.env"]);
+        assert_eq!(found.data, ["e.env", "a.txt", "d/b.txt", "s.env"]);
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub(crate) enum Tree {
 
 impl Tree {
     /// The content of a file that is one document, YAML or JSON; nothing when it is empty.
-    pub(super) fn of_one_document(text: &str) -> Result<Option<Tree>, Unreadable> {
+    pub(crate) fn of_one_document(text: &str) -> Result<Option<Tree>, Unreadable> {
         let mut trees = documents(text)?
             .into_iter()
             .map(|(line, document)| yaml(line, document));
@@ -131,6 +131,15 @@ impl Tree {
             return Err(unclear("has several documents"));
         }
         found
+    }
+
+    /// The keys of a mapping, in order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let entries = match self {
+            Tree::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().map(|(key, _)| key.as_str())
     }
 
     /// The items of a list; none of anything else.

@@ -1,0 +1,240 @@
+//! aws's and gh's own configuration files: what was judged is what the tool reads, whatever becomes of the files meanwhile.
+
+use acceptance::http::{Body, Request, Response, Server};
+use acceptance::session::Scratch;
+use acceptance::tools;
+use serde_json::json;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the site allows: reads in one region, by one profile, of one host.
+fn govern(scratch: &mut Scratch, rules: &str) {
+    let governance = scratch.at("governance");
+    std::fs::create_dir(&governance).expect("a directory can be made");
+    let policy = format!("apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n{rules}");
+    std::fs::write(governance.join("governance-L2.yaml"), policy).expect("it can be written");
+    let governance = governance.display().to_string();
+    scratch.flags(&["--level", "L2", "--governance", &governance]);
+}
+
+fn write(scratch: &Scratch, name: &str, text: &str) {
+    let path = scratch.at(name);
+    std::fs::create_dir_all(path.parent().expect("it is in the scratch directory")).expect("made");
+    std::fs::write(path, text).expect("it can be written");
+}
+
+/// The tool rewrites its own files before it reads them, which is later than anybody else could.
+#[test]
+fn a_file_that_changes_after_the_judgement_is_not_what_the_tool_reads() {
+    let mut scratch = Scratch::new();
+    let script = "#!/bin/sh\nfor file in ~/.aws/config ~/.aws/credentials ~/.config/gh/config.yml ~/.config/gh/hosts.yml; do echo other >$file; done\n\
+        case $0 in *aws) cat $AWS_CONFIG_FILE $AWS_SHARED_CREDENTIALS_FILE;; *) cat $GH_CONFIG_DIR/config.yml $GH_CONFIG_DIR/hosts.yml;; esac >>read\n\
+        chmod u+w $AWS_CONFIG_FILE $GH_CONFIG_DIR/* 2>/dev/null; ( echo mine >>$AWS_CONFIG_FILE ) 2>/dev/null; ( echo mine >>$GH_CONFIG_DIR/hosts.yml ) 2>/dev/null; true\n";
+    scratch.stand_in("aws", script).stand_in("gh", script);
+    let (config, credentials) = (
+        "[default]\nregion = eu-west-1\n",
+        "[default]\naws_access_key_id = A\n",
+    );
+    let (settings, hosts) = ("version: \"1\"\nprompt: enabled\n", "example.com:\n    user: a\n");
+    for (name, text) in [
+        ("home/.aws/config", config),
+        ("home/.aws/credentials", credentials),
+        ("home/.config/gh/config.yml", settings),
+        ("home/.config/gh/hosts.yml", hosts),
+    ] {
+        write(&scratch, name, text);
+    }
+    let output = scratch.run(
+        "cp -r ~/.config kept; aws ec2 describe-instances; cp -r kept/. ~/.config; gh api user; ls ~/../run",
+    );
+    let read = std::fs::read_to_string(scratch.at("read")).expect("the tools wrote it");
+    assert_eq!(
+        read,
+        format!("{config}{credentials}{settings}{hosts}"),
+        "{}",
+        output.err()
+    );
+    assert_eq!(
+        std::fs::read_dir(scratch.at("run")).expect("a directory").count(),
+        0,
+        "nothing is left"
+    );
+}
+
+/// What may write the files, or start something that looks for them, gets the files themselves.
+#[test]
+fn a_tool_that_needs_its_own_files_gets_them() {
+    let mut scratch = Scratch::new();
+    let script = "#!/bin/sh\necho \"${AWS_CONFIG_FILE-}${GH_CONFIG_DIR-}.\" >>given\n";
+    scratch.stand_in("aws", script).stand_in("gh", script);
+    write(
+        &scratch,
+        "home/.aws/config",
+        "[default]\ncredential_process = /bin/true\n",
+    );
+    write(&scratch, "home/.config/gh/config.yml", "prompt: enabled\n");
+    let output = scratch.run("aws ec2 describe-instances; gh api user; aws configure list; gh --version");
+    assert!(output.status.success(), "{}", output.err());
+    let given = std::fs::read_to_string(scratch.at("given")).expect("the tools wrote it");
+    assert!(given.lines().all(|line| line == "."), "{given}");
+    assert!(given.lines().count() >= 3, "{given}");
+}
+
+fn aws_answer(request: &Request) -> Response {
+    let text: &[u8] = if String::from_utf8_lossy(&request.body).contains("DescribeInstances") {
+        b"<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><reservationSet/></DescribeInstancesResponse>"
+    } else {
+        b"<Response/>"
+    };
+    Response {
+        status: 200,
+        content_type: "text/xml",
+        body: Body::Bytes(text.to_vec()),
+    }
+}
+
+const AWS_RULES: &str = "\x20 - id: here\n    allow: {tool: aws, effect: read, verb: 'ec2:DescribeInstances', region: 'eu-*', profile: [default, blue]}\n    accept: [redirects-endpoint]\n";
+
+fn with_aws(aws: &Path) -> (Scratch, Server) {
+    let server = Server::tcp(aws_answer);
+    let mut scratch = Scratch::new();
+    std::os::unix::fs::symlink(aws, scratch.at("tools/aws")).expect("a link can be made");
+    govern(&mut scratch, AWS_RULES);
+    write(
+        &scratch,
+        "home/.aws/config",
+        "[default]\nregion = eu-west-1\n[profile blue]\nregion = eu-north-1\n[profile red]\nregion = eu-west-1\n[profile far]\nregion = us-east-1\n",
+    );
+    write(
+        &scratch,
+        "home/.aws/credentials",
+        "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secretsecretsecret\n[blue]\naws_access_key_id = AKIDBLUE\naws_secret_access_key = secretsecretsecret\n",
+    );
+    scratch
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_MAX_ATTEMPTS", "1");
+    (scratch, server)
+}
+
+/// `AKID/20260101/eu-west-1/ec2/aws4_request`: who asked, and for which region.
+fn signed_for(server: &Server) -> Vec<String> {
+    let scope = |request: &Request| {
+        let header = request.header("authorization").to_owned();
+        let scope = header
+            .split("Credential=")
+            .nth(1)
+            .and_then(|rest| rest.split(',').next());
+        let parts: Vec<String> = scope.unwrap_or_default().split('/').map(str::to_owned).collect();
+        format!("{} {}", parts[0], parts[2])
+    };
+    server.requests().iter().map(scope).collect()
+}
+
+#[test]
+fn profile_and_region_are_of_aws_own_files_and_rules_may_say_which() {
+    for aws in tools::versions("aws") {
+        let (scratch, server) = with_aws(&aws);
+        let endpoint = format!("http://127.0.0.1:{}", server.port);
+        let line = format!("aws --endpoint-url {endpoint} ec2 describe-instances");
+        let output = scratch.run(&format!(
+            "for words in '' '--profile blue' '--profile red' '--profile far' '--region us-east-1' '--profile far --region eu-west-1'; do\n\
+             {line} $words >>out 2>>err; echo $?; done"
+        ));
+        let err = std::fs::read_to_string(scratch.at("err")).unwrap_or_default();
+        assert_eq!(output.out(), "0\n0\n77\n77\n77\n77\n", "{}: {err}", aws.display());
+        assert_eq!(
+            signed_for(&server),
+            ["AKIDEXAMPLE eu-west-1", "AKIDBLUE eu-north-1"],
+            "{}",
+            aws.display()
+        );
+        let events = scratch.events();
+        assert_eq!(events[0]["operations"][0]["scope"]["region"], "eu-west-1");
+        assert_eq!(events[0]["operations"][0]["scope"]["profile"], "default");
+    }
+}
+
+#[test]
+fn awss_files_that_are_rewritten_all_the_time_never_lead_elsewhere() {
+    let rounds: usize = std::env::var("REEVE_RACE_ROUNDS").map_or(8, |text| text.parse().expect("a number"));
+    let (scratch, server) = with_aws(&tools::real("aws"));
+    let file = scratch.at("home/.aws/config");
+    let (ours, stop) = (
+        std::fs::read(&file).expect("it was written"),
+        AtomicBool::new(false),
+    );
+    let other = b"[default]\nregion = us-east-1\n".to_vec();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let beside = scratch.at("next");
+            assert!(acceptance::session::appears(&scratch.at("begun")));
+            for text in [&ours, &other].iter().cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::fs::write(&beside, text).expect("it can be written");
+                std::fs::rename(&beside, &file).expect("it can be renamed");
+            }
+        });
+        let output = scratch.run(&format!(
+            "touch begun; for i in $(seq {rounds}); do aws --endpoint-url http://127.0.0.1:{} ec2 describe-instances >>out 2>>err; done; true",
+            server.port
+        ));
+        stop.store(true, Ordering::Relaxed);
+        assert!(output.status.success());
+    });
+    let signed = signed_for(&server);
+    let allowed = scratch
+        .events()
+        .iter()
+        .filter(|event| event["decision"] == "ALLOWED")
+        .count();
+    assert_eq!(signed.len(), allowed);
+    assert!(
+        signed.iter().all(|scope| scope == "AKIDEXAMPLE eu-west-1"),
+        "{signed:?}"
+    );
+}
+
+const GH_RULES: &str = "\x20 - id: ours\n    allow: {tool: gh, effect: read, host: github.example.com}\n";
+
+#[test]
+fn ghs_host_is_of_its_own_files_and_they_are_handed_over() {
+    for gh in tools::versions("gh") {
+        let mut scratch = Scratch::new();
+        std::os::unix::fs::symlink(&gh, scratch.at("tools/gh")).expect("a link can be made");
+        let socket = scratch.at("gh.sock");
+        let server = Server::unix(&socket, |request| {
+            Response::json(&json!({"path": request.path()}))
+        });
+        govern(&mut scratch, GH_RULES);
+        let settings = format!("version: \"1\"\nhttp_unix_socket: {}\n", socket.display());
+        write(&scratch, "home/.config/gh/config.yml", &settings);
+        let one = "github.example.com:\n    user: a\n    oauth_token: gho_0123456789abcdef0123456789abcdef0123\n    git_protocol: https\n    users:\n        a:\n            oauth_token: gho_0123456789abcdef0123456789abcdef0123\n";
+        write(&scratch, "home/.config/gh/hosts.yml", one);
+        scratch.env("GH_NO_UPDATE_NOTIFIER", "1");
+        let output =
+            scratch.run("gh api user >out 2>err; echo $?; gh api user --hostname github.com 2>>err; echo $?");
+        let err = std::fs::read_to_string(scratch.at("err")).unwrap_or_default();
+        assert_eq!(output.out(), "0\n77\n", "{}: {err}", gh.display());
+        let hosts: Vec<String> = server
+            .requests()
+            .iter()
+            .map(|request| request.header("host").to_owned())
+            .collect();
+        assert_eq!(hosts, ["github.example.com"], "{}", gh.display());
+        assert_eq!(
+            scratch.events()[0]["operations"][0]["scope"]["host"],
+            "github.example.com"
+        );
+        std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
+        // With another host beside it, it is gh's own.
+        write(
+            &scratch,
+            "home/.config/gh/hosts.yml",
+            &format!("{one}github.com:\n    user: b\n"),
+        );
+        let output = scratch.run("gh api user >out 2>err; echo $?");
+        assert_eq!(output.out(), "77\n");
+    }
+}
