@@ -1,103 +1,115 @@
-//! Which environment variables change what a governed tool does.
+//! Which environment variables change what a governed tool does, and what becomes of them.
 //!
-//! A variable in these tables is *pinned*: the tool gets the operator's value or none, never the agent's. A
-//! variable that is not in them (`LANG`, `TERM`, the agent's own) passes as it is. [`forced`] are set for
-//! every call, whoever says otherwise. Sources: the tools' own documentation and what they were seen to do.
+//! One table for all tools: aws writes where KUBECONFIG says, kubectl runs aws for its credentials, and gh runs git. So a
+//! variable that changes one of them is the operator's for all of them. The level makes no difference: there is none at which the
+//! agent may say where a tool finds its credentials. What is in no row and no family passes as it is (the agent's own).
+//!
+//! Sources: the tools' documentation (`gh help environment`, the AWS CLI's and libpq's lists of variables, kubectl's), the names in
+//! the tools' own files, ld.so(8), environ(7), the Python and Go manuals, and what the tools were seen to do: the acceptance
+//! tests try every row on the real tool. `docs/environment.md` is this table for people.
+
+mod table;
 
 use crate::Tool;
+use std::fmt::Write;
+pub use table::{FAMILIES, VARIABLES};
 
-/// Pinned by exact name: where configuration is found, what runs besides the tool, where traffic goes.
-const PINNED: &[&str] = &[
-    "ALL_PROXY",
-    "BASH_ENV",
-    "BROWSER",
-    "CURL_CA_BUNDLE",
-    "EDITOR",
-    "ENV",
-    "GCONV_PATH",
-    "GETCONF_DIR",
-    "GOCOVERDIR",
-    "GODEBUG",
-    "GOTRACEBACK",
-    "HOME",
-    "HOSTALIASES",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "IFS",
-    "LESS",
-    "LESSCLOSE",
-    "LESSKEY",
-    "LESSOPEN",
-    "LOCALDOMAIN",
-    "LOCPATH",
-    "MANPAGER",
-    "NIS_PATH",
-    "NLSPATH",
-    "NO_PROXY",
-    "OPENSSL_CONF",
-    "OPENSSL_ENGINES",
-    "OPENSSL_MODULES",
-    "PAGER",
-    "PATH",
-    "POSIXLY_CORRECT",
-    "REQUESTS_CA_BUNDLE",
-    "RESOLV_HOST_CONF",
-    "RES_OPTIONS",
-    "SHELL",
-    "SHELLOPTS",
-    "SSH_ASKPASS",
-    "SSH_AUTH_SOCK",
-    "SSLKEYLOGFILE",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "TERMINFO",
-    "TERMINFO_DIRS",
-    "TMPDIR",
-    "TZDIR",
-    "VISUAL",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_DIRS",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_DIRS",
-    "XDG_DATA_HOME",
-    "XDG_STATE_HOME",
-    "all_proxy",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-];
+/// A variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name, exactly.
+    pub name: &'static str,
+    /// Whom it changes.
+    pub affects: &'static [Affects],
+    /// What it says, in a few words.
+    pub does: &'static str,
+    /// What becomes of it.
+    pub treatment: Treatment,
+}
 
-/// Pinned by prefix: the dynamic loader's, the C library's, Python's, git's, PostgreSQL's; kubectl's and its credential plugins', aws's, gh's.
-const PINNED_PREFIXES: &[&str] = &[
-    "AWS_",
-    "AZURE_",
-    "BASH_FUNC_",
-    "BOTO",
-    "CLOUDSDK_",
-    "CODESPACE",
-    "ECS_",
-    "GH_",
-    "GITHUB_",
-    "GIST_",
-    "GIT_",
-    "GLAMOUR_",
-    "GLIBC_",
-    "GOOGLE_",
-    "GROFF_",
-    "GRPC_",
-    "HELM_",
-    "KUBE",
-    "LD_",
-    "MALLOC_",
-    "MANROFF",
-    "PERL", // psql of Debian is started by a program in Perl
-    "PG",
-    "PSQL",
-    "PYTHON",
-    "TERRAFORM_", // TERRAFORM_CONFIG is the old name of TF_CLI_CONFIG_FILE, and still read
-    "TF_",
-    "USE_GKE_",
-];
+/// All variables whose names begin alike. They are pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// How the names begin.
+    pub prefix: &'static str,
+    /// Whom they change.
+    pub affects: &'static [Affects],
+    /// What they say, in a few words.
+    pub does: &'static str,
+}
+
+/// Whom a variable changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affects {
+    /// kubectl.
+    Kubectl,
+    /// aws.
+    Aws,
+    /// gh, and git with it.
+    Gh,
+    /// psql.
+    Psql,
+    /// Tools that are described: helm, terraform.
+    Described,
+}
+
+/// What becomes of a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// The tool gets the operator's value, or none.
+    Pinned,
+    /// No tool gets it, not even the operator's: it only runs code.
+    Removed,
+    /// The tool gets what the agent gives.
+    Passes,
+}
+
+impl Treatment {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Treatment::Pinned => "pinned",
+            Treatment::Removed => "removed",
+            Treatment::Passes => "passes",
+        }
+    }
+}
+
+impl Affects {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Affects::Kubectl => "kubectl",
+            Affects::Aws => "aws",
+            Affects::Gh => "gh",
+            Affects::Psql => "psql",
+            Affects::Described => "others",
+        }
+    }
+}
+
+const fn pinned(name: &'static str, affects: &'static [Affects], does: &'static str) -> Variable {
+    Variable {
+        name,
+        affects,
+        does,
+        treatment: Treatment::Pinned,
+    }
+}
+
+const fn removed(name: &'static str, affects: &'static [Affects], does: &'static str) -> Variable {
+    Variable {
+        treatment: Treatment::Removed,
+        ..pinned(name, affects, does)
+    }
+}
+
+const fn passes(name: &'static str, affects: &'static [Affects], does: &'static str) -> Variable {
+    Variable {
+        treatment: Treatment::Passes,
+        ..pinned(name, affects, does)
+    }
+}
 
 /// Set for every call of the tool. kubectl's user preferences may give any command other flags.
 pub fn forced(tool: Tool) -> &'static [(&'static str, &'static str)] {
@@ -109,22 +121,22 @@ pub fn forced(tool: Tool) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Taken away for every call of the tool, whoever set them: programs it would start, and what would make it read its words
-/// differently. psql's pager and editor only ever serve a person.
-pub fn removed(tool: Tool) -> &'static [&'static str] {
-    match tool {
-        Tool::Psql => &[
-            "EDITOR",
-            "PAGER",
-            "POSIXLY_CORRECT",
-            "PSQLRC",
-            "PSQL_EDITOR",
-            "PSQL_PAGER",
-            "PSQL_WATCH_PAGER",
-            "VISUAL",
-        ],
-        Tool::Kubectl | Tool::Aws | Tool::Gh | Tool::Described(_) => &[],
-    }
+/// Whether the tool never gets `name`, whoever set it: what only runs code, and for psql the programs and files that only ever
+/// serve a person.
+pub fn is_removed(tool: Tool, name: &str) -> bool {
+    let only_for_people = tool == Tool::Psql
+        && matches!(
+            name,
+            "EDITOR"
+                | "PAGER"
+                | "POSIXLY_CORRECT"
+                | "PSQLRC"
+                | "PSQL_EDITOR"
+                | "PSQL_PAGER"
+                | "PSQL_WATCH_PAGER"
+                | "VISUAL"
+        );
+    only_for_people || row(name).is_some_and(|row| row.treatment == Treatment::Removed)
 }
 
 /// Holds a credential: never written down, only compared.
@@ -141,10 +153,24 @@ const SECRET: &[&str] = &[
     "PGPASSWORD",
 ];
 
-/// Whether `name` changes what a governed tool does. One table for all tools: aws writes where KUBECONFIG says, kubectl
-/// runs aws for its credentials, and gh runs git.
+/// Whether `name` changes what a governed tool does, so that the agent's value does not count.
 pub fn is_pinned(name: &str) -> bool {
-    PINNED.binary_search(&name).is_ok() || PINNED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    match row(name) {
+        Some(row) => row.treatment != Treatment::Passes,
+        None => is_proxy(name) || FAMILIES.iter().any(|family| name.starts_with(family.prefix)),
+    }
+}
+
+fn row(name: &str) -> Option<&'static Variable> {
+    let index = VARIABLES.binary_search_by(|row| row.name.cmp(name)).ok()?;
+    VARIABLES.get(index)
+}
+
+/// Python takes a proxy from a variable in any mixture of cases.
+fn is_proxy(name: &str) -> bool {
+    let end = name.len().saturating_sub("_proxy".len());
+    name.get(end..)
+        .is_some_and(|end| end.eq_ignore_ascii_case("_proxy"))
 }
 
 /// Whether the value of `name` is a credential.
@@ -155,26 +181,89 @@ pub fn is_secret(name: &str) -> bool {
             .any(|suffix| name.ends_with(suffix))
 }
 
+/// The table as `docs/environment.md` has it.
+pub fn document() -> String {
+    let whom = |affects: &[Affects]| {
+        if affects.len() == 5 {
+            return "all".to_owned();
+        }
+        affects
+            .iter()
+            .map(|one| one.name())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut text = String::from("| variable | changes | what | |\n|---|---|---|---|\n");
+    let mut add = |name: &str, affects: &[Affects], does: &str, treatment: Treatment| {
+        let line = format!("| `{name}` | {} | {does} | {} |", whom(affects), treatment.name());
+        // Writing to a text cannot fail.
+        writeln!(text, "{line}").is_ok()
+    };
+    for row in VARIABLES {
+        add(row.name, row.affects, row.does, row.treatment);
+    }
+    for family in FAMILIES {
+        add(
+            &format!("{}*", family.prefix),
+            family.affects,
+            family.does,
+            Treatment::Pinned,
+        );
+    }
+    add(
+        "*_proxy",
+        &[Affects::Aws],
+        "proxies, in any mixture of cases",
+        Treatment::Pinned,
+    );
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_for_the_search() {
-        assert!(PINNED.is_sorted());
+    fn the_table_is_sorted_for_the_search_and_has_each_name_once() {
+        assert!(VARIABLES.is_sorted_by(|one, other| one.name < other.name));
+        assert!(FAMILIES.is_sorted_by(|one, other| one.prefix < other.prefix));
     }
 
     #[test]
-    fn what_redirects_or_runs_code_is_pinned() {
+    fn every_row_is_treated_as_it_says() {
+        for row in VARIABLES {
+            assert_eq!(
+                is_pinned(row.name),
+                row.treatment != Treatment::Passes,
+                "{}",
+                row.name
+            );
+            assert_eq!(
+                is_removed(Tool::Kubectl, row.name),
+                row.treatment == Treatment::Removed,
+                "{}",
+                row.name
+            );
+        }
+        for family in FAMILIES {
+            assert!(
+                is_pinned(&format!("{}NOBODY_KNOWS", family.prefix)),
+                "{}",
+                family.prefix
+            );
+        }
+    }
+
+    #[test]
+    fn what_redirects_or_runs_code_is_pinned_in_every_spelling_that_counts() {
         for name in [
-            "KUBECONFIG",
-            "KUBECTL_EXTERNAL_DIFF",
-            "LD_PRELOAD",
             "AWS_ENDPOINT_URL_S3",
-            "PYTHONPATH",
-            "GH_PAGER",
-            "GIT_CONFIG_COUNT",
+            "BASH_FUNC_ls%%",
+            "GIT_CONFIG_KEY_0",
             "HTTPS_PROXY",
+            "https_proxy",
+            "Https_Proxy",
+            "KUBECTL_SOMETHING_NEW",
             "TERRAFORM_CONFIG",
         ] {
             assert!(is_pinned(name), "{name}");
@@ -191,8 +280,35 @@ mod tests {
             "LC_ALL",
             "TZ",
             "AGENT_API_KEY",
+            "proxy",
         ] {
             assert!(!is_pinned(name), "{name}");
         }
+    }
+
+    /// What has the programs that psql would start is not for psql.
+    #[test]
+    fn psql_gets_no_programs_for_people() {
+        assert!(is_removed(Tool::Psql, "PAGER") && !is_removed(Tool::Gh, "PAGER"));
+    }
+
+    /// The table for people is this one. With `REEVE_WRITE_DOCS` set, it is written.
+    #[test]
+    fn the_document_has_every_row() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/environment.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = text.split_once("<!-- table -->\n").unwrap();
+        let (_, after) = rest.split_once("<!-- end of table -->").unwrap();
+        let expected = format!(
+            "{before}<!-- table -->\n{}<!-- end of table -->{after}",
+            document()
+        );
+        if std::env::var_os("REEVE_WRITE_DOCS").is_some() {
+            std::fs::write(path, &expected).unwrap();
+        }
+        assert!(
+            text == expected || std::env::var_os("REEVE_WRITE_DOCS").is_some(),
+            "docs/environment.md is out of date: run this test with REEVE_WRITE_DOCS=1"
+        );
     }
 }

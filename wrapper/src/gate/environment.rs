@@ -65,9 +65,14 @@ pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
             }
         }
     }
-    for name in environment::removed(tool) {
-        variables.remove(OsStr::new(name));
-    }
+    variables.retain(|name, _| {
+        let name = name.to_string_lossy();
+        let keep = !environment::is_removed(tool, &name);
+        if !keep && !changed.iter().any(|known| *known == name) {
+            changed.push(name.into_owned());
+        }
+        keep
+    });
     for (name, value) in environment::forced(tool) {
         variables.insert((*name).into(), (*value).into());
     }
