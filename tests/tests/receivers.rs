@@ -2,68 +2,24 @@
 
 use acceptance::session::finish;
 use acceptance::sinks::programs::{Program, find, free_port};
-use acceptance::sinks::{Received, Sidecar, events, patience};
-use std::collections::BTreeMap;
+use acceptance::sinks::syslog::{self, lines, settled};
+use acceptance::sinks::{Received, Sidecar, certificates, events};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// rsyslog that writes each message's text to a file; `driver` is what TLS needs.
+/// rsyslog that listens on TCP; `driver` is what TLS needs.
 fn rsyslog(directory: &Path, port: u16, driver: &str, mode: u8) -> (Program, PathBuf) {
-    let out = directory.join("received");
-    let configuration = format!(
-        "global(workDirectory=\"{d}\" maxMessageSize=\"64k\" {driver})\nmodule(load=\"imtcp\" {tls})\n\
-         input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\ntemplate(name=\"t\" type=\"string\" string=\"%msg%\\n\")\n\
-         action(type=\"omfile\" file=\"{o}\" template=\"t\" asyncWriting=\"off\")\n",
-        d = directory.display(),
-        o = out.display(),
-        tls = if driver.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "streamDriver.name=\"gtls\" streamDriver.mode=\"{mode}\" streamDriver.authMode=\"x509/certvalid\""
-            )
-        },
-    );
-    let file = directory.join("rsyslog.conf");
-    std::fs::write(&file, configuration).expect("a file can be written");
-    let checked = finish(
-        Command::new(find("rsyslogd")).arg("-N1").arg("-f").arg(&file),
-        &[],
-    );
-    assert_eq!(checked.code(), 0, "{}", checked.err());
-    let mut command = Command::new(find("rsyslogd"));
-    command
-        .arg("-n")
-        .arg("-f")
-        .arg(&file)
-        .arg("-i")
-        .arg(directory.join("pid"));
-    (Program::new(command), out)
-}
-
-fn lines(path: &Path) -> Received {
-    let received = Received::default();
-    let text = std::fs::read(path).unwrap_or_default();
-    for line in text.split(|byte| *byte == b'\n') {
-        // A line that the receiver was writing when it died is not one.
-        if let Ok(record) = serde_json::from_slice::<serde_json::Value>(line) {
-            received.add_json(&record);
-        }
-    }
-    received
-}
-
-/// Waits until the receiver, which works behind its socket, has written as many as the ledger has.
-fn settled(sidecar: &Sidecar, read: impl Fn() -> BTreeMap<u64, String>) -> BTreeMap<u64, String> {
-    let (begun, expected) = (Instant::now(), sidecar.records().len());
-    loop {
-        let records = read();
-        if records.len() >= expected || begun.elapsed() > patience() {
-            return records;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let tls = if driver.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "streamDriver.name=\"gtls\" streamDriver.mode=\"{mode}\" streamDriver.authMode=\"x509/certvalid\""
+        )
+    };
+    let inputs =
+        format!("module(load=\"imtcp\" {tls})\ninput(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")");
+    syslog::rsyslog(directory, driver, &inputs)
 }
 
 #[test]
@@ -93,49 +49,11 @@ fn rsyslog_over_tcp_has_everything_although_it_was_restarted() {
     sidecar.assert_received(&received);
 }
 
-fn openssl(directory: &Path, words: &str) {
-    let mut command = Command::new(find("openssl"));
-    command.args(words.split(' ')).current_dir(directory);
-    let output = finish(&mut command, &[]);
-    assert_eq!(output.code(), 0, "openssl {words}: {}", output.err());
-}
-
-/// An authority, a server's certificate that is good, one that has expired, and a client's.
-fn certificates(directory: &Path) {
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(
-        directory,
-        &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=test-ca"),
-    );
-    std::fs::write(directory.join("ext"), "subjectAltName=IP:127.0.0.1\n").expect("a file can be written");
-    for name in ["server", "client"] {
-        openssl(
-            directory,
-            &format!("req -new {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"),
-        );
-        openssl(
-            directory,
-            &format!(
-                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile ext -out {name}.pem"
-            ),
-        );
-    }
-    std::fs::write(directory.join("index.txt"), "").expect("a file can be written");
-    std::fs::write(directory.join("serial"), "1000").expect("a file can be written");
-    let ca = "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n";
-    std::fs::write(directory.join("ca.cnf"), ca).expect("a file can be written");
-    openssl(
-        directory,
-        "ca -batch -config ca.cnf -cert ca.pem -keyfile ca.key -in server.csr -out expired.pem -extfile ext \
-         -startdate 20200101000000Z -enddate 20200201000000Z -notext",
-    );
-}
-
 #[test]
 fn rsyslog_over_tls_with_a_client_certificate() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let at = |name: &str| directory.path().join(name).display().to_string();
-    certificates(directory.path());
+    certificates::make(directory.path());
     let driver = format!(
         "defaultNetstreamDriverCAFile=\"{}\" defaultNetstreamDriverCertFile=\"{}\" defaultNetstreamDriverKeyFile=\"{}\"",
         at("ca.pem"),
@@ -171,7 +89,7 @@ fn rsyslog_over_tls_with_a_client_certificate() {
 #[test]
 fn an_expired_certificate_and_a_receiver_of_another_kind_are_named_by_check() {
     let directory = tempfile::tempdir().expect("a scratch directory");
-    certificates(directory.path());
+    certificates::make(directory.path());
     let port = free_port();
     let mut command = Command::new(find("openssl"));
     command.current_dir(directory.path()).args([
@@ -273,6 +191,21 @@ fn jetstream(port: u16, subject: &str, ask: &str) -> serde_json::Value {
     }
 }
 
+/// A stream that keeps everything below `audit`, and remembers ids for two minutes.
+fn create_stream(port: u16) {
+    let made = jetstream(
+        port,
+        "$JS.API.STREAM.CREATE.AUDIT",
+        r#"{"name":"AUDIT","subjects":["audit.>"],"storage":"file","retention":"limits","discard":"old","max_msgs":-1,"max_bytes":-1,"max_age":0,"num_replicas":1,"allow_direct":true,"duplicate_window":120000000000}"#,
+    );
+    assert!(made["error"].is_null(), "{made}");
+}
+
+fn stored_all(port: u16) -> Received {
+    let info = jetstream(port, "$JS.API.STREAM.INFO.AUDIT", "");
+    stored(port, info["state"]["last_seq"].as_u64().expect("a number"))
+}
+
 #[test]
 fn jetstream_has_everything_once_although_it_was_killed() {
     let directory = tempfile::tempdir().expect("a scratch directory");
@@ -293,21 +226,14 @@ fn jetstream_has_everything_once_although_it_was_killed() {
     std::thread::sleep(Duration::from_millis(300));
     let (_, said) = sidecar.reeve(&["sinks"]);
     assert!(said.contains("no stream takes this subject"), "{said}");
-    let made = jetstream(
-        port,
-        "$JS.API.STREAM.CREATE.AUDIT",
-        r#"{"name":"AUDIT","subjects":["audit.>"],"storage":"file","retention":"limits","discard":"old","max_msgs":-1,"max_bytes":-1,"max_age":0,"num_replicas":1,"allow_direct":true,"duplicate_window":120000000000}"#,
-    );
-    assert!(made["error"].is_null(), "{made}");
+    create_stream(port);
     for _ in 0..3 {
         std::thread::sleep(Duration::from_millis(400));
         program.kill();
         program.start(port);
     }
     sidecar.wait_for("n");
-    let info = jetstream(port, "$JS.API.STREAM.INFO.AUDIT", "");
-    let messages = info["state"]["last_seq"].as_u64().expect("a number");
-    let received = stored(port, messages);
+    let received = stored_all(port);
     println!(
         "nats: {} records, {} repeated",
         received.records().len(),
@@ -315,4 +241,47 @@ fn jetstream_has_everything_once_although_it_was_killed() {
     );
     sidecar.assert_received(&received);
     assert_eq!(received.repeats(), 0, "the server drops repeats by Nats-Msg-Id");
+}
+
+#[test]
+fn jetstream_over_tls_wants_a_client_certificate() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    certificates::make(directory.path());
+    let port = free_port();
+    // The test's own questions go without TLS; whoever begins it must have a certificate.
+    let configuration = format!(
+        "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{}\" }}\nallow_non_tls: true\n\
+         tls {{ cert_file: \"{}\", key_file: \"{}\", ca_file: \"{}\", verify: true }}\n",
+        at("store"),
+        at("server.pem"),
+        at("server.key"),
+        at("ca.pem")
+    );
+    std::fs::write(at("nats.conf"), configuration).expect("a file can be written");
+    let mut command = Command::new(find("nats-server"));
+    command.args(["-c", &at("nats.conf")]);
+    let mut program = Program::new(command);
+    program.start(port);
+    create_stream(port);
+    let address =
+        format!("    to: nats+tls://127.0.0.1:{port}\n    subject: audit.reeve\n    timeout_seconds: 5\n");
+    let client = certificates::client(directory.path());
+    let mut sidecar = Sidecar::new(
+        events(),
+        &format!(
+            "  good:\n{address}{client}  nobody:\n{address}    tls: {{ca: {}}}\n",
+            at("ca.pem")
+        ),
+    );
+    sidecar.start();
+    sidecar.wait_for("good");
+    let received = stored_all(port);
+    sidecar.assert_received(&received);
+    assert_eq!(received.repeats(), 0);
+    let (_, said) = sidecar.reeve(&["sinks"]);
+    assert!(
+        said.contains("CertificateRequired") && said.contains("`tls.certificate`"),
+        "{said}"
+    );
 }

@@ -1,7 +1,10 @@
 //! A sidecar with sinks over a ledger of any size, and honest receivers that misbehave on purpose.
 
+pub mod certificates;
+pub mod fluent;
 pub mod forward;
 pub mod programs;
+pub mod syslog;
 
 use crate::binaries;
 use audit_event::chain::{Draft, Hash, Kind, Line, Peer, write_line};

@@ -19,6 +19,11 @@ impl Program {
 
     /// Starts it, and waits until something listens on `port`.
     pub fn start(&mut self, port: u16) {
+        self.start_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    /// Starts it, and waits until it is ready.
+    pub fn start_until(&mut self, is_ready: impl Fn() -> bool) {
         let child = self
             .command
             .stdin(Stdio::null())
@@ -28,7 +33,7 @@ impl Program {
             .unwrap_or_else(|error| panic!("{:?} does not start: {error}", self.command.get_program()));
         self.child = Some(child);
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !is_ready() {
             assert!(
                 begun.elapsed() < Duration::from_secs(30),
                 "{:?} does not listen",
@@ -72,6 +77,12 @@ impl Drop for Program {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("it is bound").port()
+}
+
+/// Whether a datagram socket is bound to this port of 127.0.0.1.
+pub fn has_datagrams(port: u16) -> bool {
+    let table = std::fs::read_to_string("/proc/net/udp").expect("the kernel's table of UDP sockets");
+    table.contains(&format!("0100007F:{port:04X} "))
 }
 
 /// A program in PATH or where daemons lie.

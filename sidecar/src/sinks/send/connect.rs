@@ -15,6 +15,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Unacknowledged data ends the connection after so many milliseconds.
 const USER_TIMEOUT_MS: u32 = 30_000;
 
+/// For what a receiver has said before it closed.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
 /// Bytes in and out.
 pub trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
@@ -140,9 +143,20 @@ impl Connection {
             self.io.write_all(bytes).await?;
             self.io.flush().await
         };
-        written
-            .await
-            .map_err(|error: std::io::Error| read_or_write(&error, "sending"))
+        match written.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.last_word(&error).await),
+        }
+    }
+
+    /// Why writing failed: a receiver that refuses us under TLS says so before it closes, and its word is read here.
+    async fn last_word(&mut self, error: &std::io::Error) -> SendError {
+        let mut byte = [0_u8; 1];
+        let said = tokio::time::timeout(LAST_WORD, self.io.read(&mut byte)).await;
+        match said {
+            Ok(Err(said)) if tls::is_word(&said) => read_or_write(&said, "sending"),
+            _ => read_or_write(error, "sending"),
+        }
     }
 
     /// Reads what is there, at least one byte, onto `buffer`.
@@ -157,13 +171,17 @@ impl Connection {
         }
     }
 
-    /// Whether the receiver has closed it, or sent something where nothing is expected.
-    pub async fn is_over(&mut self) -> bool {
+    /// Why the receiver has ended it, if it has. What it says where nothing is expected is not listened to.
+    pub async fn ended(&mut self) -> Option<SendError> {
         let mut byte = [0_u8; 1];
         tokio::select! {
             biased;
-            read = self.io.read(&mut byte) => !matches!(read, Ok(1..)),
-            () = std::future::ready(()) => false,
+            read = self.io.read(&mut byte) => match read {
+                Ok(0) => Some(SendError::retry("the receiver closed the connection")),
+                Ok(_) => None,
+                Err(error) => Some(read_or_write(&error, "receiving")),
+            },
+            () = std::future::ready(()) => None,
         }
     }
 }

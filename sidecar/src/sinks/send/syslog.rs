@@ -88,7 +88,7 @@ impl Stream {
     /// The connection, if it still stands; otherwise a new one, on which the last messages have been sent again.
     async fn ready(&mut self) -> Result<Connection, SendError> {
         if let Some(mut connection) = self.connection.take()
-            && !connection.is_over().await
+            && connection.ended().await.is_none()
         {
             return Ok(connection);
         }
@@ -115,8 +115,8 @@ async fn deliver(connection: &mut Connection, bytes: &[u8], limit: Duration) -> 
     let work = async {
         connection.write(bytes).await?;
         loop {
-            if connection.is_over().await {
-                return Err(SendError::retry("the receiver closed the connection"));
+            if let Some(why) = connection.ended().await {
+                return Err(why);
             }
             let left = sys::unacknowledged(connection.socket.as_fd())
                 .map_err(|error| SendError::retry(format!("the socket: {error}")))?;

@@ -91,6 +91,11 @@ fn unusable(key: &str, path: &Path, why: &str) -> SendError {
     ))
 }
 
+/// Whether it says something of TLS itself, and not only that a connection broke.
+pub fn is_word(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Error>())
+}
+
 /// What a failed handshake means.
 pub fn failed(error: &std::io::Error) -> SendError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());

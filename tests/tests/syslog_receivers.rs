@@ -1,0 +1,137 @@
+//! Syslog sinks against syslog-ng (TCP, TLS, Unix datagrams) and rsyslog (UDP, Unix datagrams).
+
+use acceptance::sinks::programs::{free_port, has_datagrams};
+use acceptance::sinks::syslog::{lines, rsyslog, settled, syslog_ng};
+use acceptance::sinks::{Sidecar, certificates, events};
+use std::time::Duration;
+
+/// Datagrams are not acknowledged: so many fit into the receiver's socket, however late it reads.
+const FEW: u64 = 100;
+
+#[test]
+fn syslog_ng_over_tcp_has_everything_although_it_was_restarted() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let port = free_port();
+    let source = format!("syslog(ip(\"127.0.0.1\") port({port}) transport(\"tcp\"));");
+    let (mut program, out) = syslog_ng(directory.path(), &source);
+    let mut sidecar = Sidecar::new(
+        events(),
+        &format!("  s:\n    to: syslog+tcp://127.0.0.1:{port}\n    batch: 50\n"),
+    );
+    sidecar.start();
+    for _ in 0..3 {
+        program.start(port);
+        std::thread::sleep(Duration::from_millis(300));
+        program.stop();
+    }
+    program.start(port);
+    sidecar.wait_for("s");
+    let records = settled(&sidecar, || lines(&out).records());
+    let received = lines(&out);
+    println!(
+        "syslog-ng: {} records, {} repeated",
+        records.len(),
+        received.repeats()
+    );
+    sidecar.assert_received(&received);
+}
+
+#[test]
+fn syslog_ng_over_tls_wants_a_client_certificate_and_takes_nothing_without() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    certificates::make(directory.path());
+    let port = free_port();
+    let source = format!(
+        "syslog(ip(\"127.0.0.1\") port({port}) transport(\"tls\") tls(key-file(\"{}\") cert-file(\"{}\") \
+         ca-file(\"{}\") peer-verify(required-trusted)));",
+        at("server.key"),
+        at("server.pem"),
+        at("ca.pem")
+    );
+    let (mut program, out) = syslog_ng(directory.path(), &source);
+    program.start(port);
+    let address = format!("    to: syslog+tls://127.0.0.1:{port}\n");
+    let client = certificates::client(directory.path());
+    // Only what one of both sends is different: the stranger's checkpoints would be repeats.
+    let mut sidecar = Sidecar::new(
+        events().min(5000),
+        &format!(
+            "  good:\n{address}{client}  nobody:\n{address}    tls: {{ca: {}}}\n",
+            at("ca.pem")
+        ),
+    );
+    sidecar.start();
+    sidecar.wait_for("good");
+    settled(&sidecar, || lines(&out).records());
+    let received = lines(&out);
+    sidecar.assert_received(&received);
+    assert_eq!(
+        received.repeats(),
+        0,
+        "what came without a certificate was not taken"
+    );
+    let (_, said) = sidecar.reeve(&["sinks"]);
+    assert!(
+        said.contains("CertificateRequired") && said.contains("`tls.certificate`"),
+        "{said}"
+    );
+    assert!(
+        sidecar.metric("reeve_sink_delivered_total{sink=\"nobody\"}") <= 0.0,
+        "{said}"
+    );
+}
+
+#[test]
+fn syslog_ng_over_a_unix_datagram_socket_has_everything() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let socket = directory.path().join("log");
+    let source = format!("unix-dgram(\"{}\" flags(syslog-protocol));", socket.display());
+    let (mut program, out) = syslog_ng(directory.path(), &source);
+    program.start_until(|| socket.exists());
+    let mut sidecar = Sidecar::new(
+        events(),
+        &format!("  s:\n    to: syslog+unix:{}\n", socket.display()),
+    );
+    sidecar.start();
+    sidecar.wait_for("s");
+    settled(&sidecar, || lines(&out).records());
+    sidecar.assert_received(&lines(&out));
+}
+
+#[test]
+fn rsyslog_over_udp_has_what_fits_into_its_socket() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let port = free_port();
+    let inputs = format!(
+        "module(load=\"imudp\")\ninput(type=\"imudp\" address=\"127.0.0.1\" port=\"{port}\" rcvbufSize=\"4m\")"
+    );
+    let (mut program, out) = rsyslog(directory.path(), "", &inputs);
+    program.start_until(|| has_datagrams(port));
+    let mut sidecar = Sidecar::new(FEW, &format!("  s:\n    to: syslog+udp://127.0.0.1:{port}\n"));
+    sidecar.start();
+    sidecar.wait_for("s");
+    settled(&sidecar, || lines(&out).records());
+    sidecar.assert_received(&lines(&out));
+}
+
+#[test]
+fn rsyslog_over_a_unix_datagram_socket_has_everything() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let socket = directory.path().join("log");
+    let inputs = format!(
+        "module(load=\"imuxsock\" sysSock.use=\"off\")\n\
+         input(type=\"imuxsock\" socket=\"{}\" useSpecialParser=\"off\" parseHostname=\"on\" rateLimit.interval=\"0\")",
+        socket.display()
+    );
+    let (mut program, out) = rsyslog(directory.path(), "", &inputs);
+    program.start_until(|| socket.exists());
+    let mut sidecar = Sidecar::new(
+        events(),
+        &format!("  s:\n    to: syslog+unix:{}\n", socket.display()),
+    );
+    sidecar.start();
+    sidecar.wait_for("s");
+    settled(&sidecar, || lines(&out).records());
+    sidecar.assert_received(&lines(&out));
+}
