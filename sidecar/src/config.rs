@@ -1,6 +1,7 @@
 //! What `reeved` is told: safe defaults, then the environment, then flags.
 
 use crate::exit::{Exit, Failure};
+use crate::freeze::Freeze;
 use crate::ledger::Limits;
 use audit_event::Pins;
 use clap::Parser;
@@ -87,7 +88,7 @@ impl Config {
     }
 
     /// What of it matters to a reader of the ledger: the CONFIG record.
-    pub fn account(&self, pins: &Pins) -> serde_json::Value {
+    pub fn account(&self, pins: &Pins, freeze: &Freeze) -> serde_json::Value {
         serde_json::json!({
             "segment_bytes": self.segment_bytes,
             "segment_hours": self.segment_hours,
@@ -96,6 +97,7 @@ impl Config {
             "rate": self.rate,
             "spool": self.spool,
             "pins": pins,
+            "frozen": freeze.account(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! One connection: frames in, answers out, each within a deadline. A client that stalls is dropped, not waited for.
 
-use crate::ledger::{Command, Content, OPERATOR, Submission, Submit};
+use crate::ledger::{Command, Content, OPERATOR, Origin, Submission, Submit};
 use crate::shared::Shared;
 use crate::stop::Stop;
 use audit_event::chain::Peer;
@@ -213,7 +213,7 @@ async fn handle(
         pin: pin.clone(),
         raw,
         content,
-        is_spooled: false,
+        origin: Origin::Gate,
         answer,
     };
     let gone = || {

@@ -4,11 +4,13 @@ mod config;
 mod connection;
 mod events_file;
 mod exit;
+mod freeze;
 mod http;
 mod ingest;
 mod ledger;
 mod logs;
 mod metrics;
+mod operators;
 mod rate;
 mod shared;
 mod sinks;
@@ -61,8 +63,10 @@ async fn serve(
     pins: audit_event::Pins,
     configured: sinks::Configured,
 ) -> Result<(), Failure> {
-    let ledger = Ledger::open(&config.dir, &config.account(&pins), config.accept_loss.as_deref())?;
-    let shared = Arc::new(Shared::new(pins, ledger.path().to_owned(), config.rate));
+    let freeze = freeze::Freeze::open(&config.dir);
+    let account = config.account(&pins, &freeze);
+    let ledger = Ledger::open(&config.dir, &account, config.accept_loss.as_deref())?;
+    let shared = Arc::new(Shared::new(pins, ledger.path().to_owned(), config.rate, freeze));
     let (submit, writer) = ledger.spawn(Arc::clone(&shared), config.limits(), config.spool.clone())?;
     let socket = ingest::bind(&config.socket, config.socket_mode)?;
     let http = TcpListener::bind(config.http).await.map_err(|error| {
@@ -73,16 +77,14 @@ async fn serve(
     })?;
     let mut stop = stop::Stop::listen(config.until_stdin_closes)?;
     let sinks = sinks::start(configured, &config.dir, &shared)?;
-    let operators = sinks.serve_operators(&config.dir, &submit, &stop)?;
+    let operators = operators::start(&config.dir, &shared, sinks.desks(), &submit, &stop)?;
     announce(config, &http, &shared)?;
     let web = tokio::spawn(http::serve(http, Arc::clone(&shared)));
     let connections = ingest::serve(&socket, &shared, &submit, &mut stop).await;
     ingest::finish(connections).await;
-    if let Some(operators) = operators {
-        operators
-            .await
-            .map_err(|error| Failure::new(Exit::Os, format!("the operators' socket: {error}")))?;
-    }
+    operators
+        .await
+        .map_err(|error| Failure::new(Exit::Os, format!("the operators' socket: {error}")))?;
     drop(submit); // the writer seals the ledger when nobody can submit any more
     let sealed = tokio::task::spawn_blocking(move || writer.join()).await;
     sinks.finish().await;

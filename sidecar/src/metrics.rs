@@ -20,6 +20,7 @@ const REASONS: &[&str] = &[
     "hazard",
     "unreadable",
     "configuration",
+    "frozen",
 ];
 const LEVELS: &[&str] = &["L1", "L2", "L3", "L4"];
 const OTHER: &str = "other";
@@ -31,6 +32,9 @@ const MAX_PROFILES: usize = 200;
 pub struct Metrics {
     registry: Registry,
     profiles: BTreeSet<String>,
+    /// Those that share one series.
+    others: BTreeSet<String>,
+    frozen: IntGaugeVec,
     overflow: IntCounterVec,
     denied: IntCounterVec,
     escalated: IntCounterVec,
@@ -66,6 +70,22 @@ impl Metrics {
                 .take(MAX_PROFILES)
                 .map(|pin| pin.profile.clone())
                 .collect(),
+            others: pins
+                .identities
+                .iter()
+                .skip(MAX_PROFILES)
+                .map(|pin| pin.profile.clone())
+                .collect(),
+            frozen: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "reeve_agent_frozen",
+                        "1 while no command of the profile may run, by an operator's order",
+                    ),
+                    &["profile"],
+                ),
+            ),
             overflow: counters(
                 "reeve_metrics_overflow_total",
                 "Values that are counted as `other`, because their label would have too many or is not known",
@@ -291,6 +311,19 @@ impl Metrics {
             .inc();
     }
 
+    /// Profiles were frozen or not any more.
+    pub fn frozen(&self, is_frozen: impl Fn(&str) -> bool) {
+        for profile in &self.profiles {
+            self.frozen
+                .with_label_values(&[profile])
+                .set(i64::from(is_frozen(profile)));
+        }
+        if !self.others.is_empty() {
+            let any = self.others.iter().any(|profile| is_frozen(profile));
+            self.frozen.with_label_values(&[OTHER]).set(i64::from(any));
+        }
+    }
+
     /// An outcome is durable.
     pub fn ended(&self) {
         self.outcomes.inc();
@@ -306,6 +339,7 @@ impl Metrics {
             ErrorCode::Unavailable => "unavailable",
             ErrorCode::Busy => "busy",
             ErrorCode::ShuttingDown => "shutting_down",
+            ErrorCode::Frozen => "frozen",
         };
         self.rejected.with_label_values(&[name]).inc();
     }

@@ -1,5 +1,6 @@
 //! What the parts of the sidecar know of each other: pins, metrics, and whether the ledger can record.
 
+use crate::freeze::Freeze;
 use crate::metrics::Metrics;
 use crate::rate::Rate;
 use audit_event::Pins;
@@ -22,6 +23,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Requests per user.
     pub rate: Rate,
+    /// Whose commands may not run.
+    pub freeze: Freeze,
     account: Mutex<Account>,
 }
 
@@ -33,12 +36,13 @@ struct Account {
 
 impl Shared {
     /// Before anything was recorded.
-    pub fn new(pins: Pins, ledger: PathBuf, rate: u32) -> Shared {
+    pub fn new(pins: Pins, ledger: PathBuf, rate: u32, freeze: Freeze) -> Shared {
         let status = Status {
             ledger: ledger.display().to_string(),
             ..Status::default()
         };
         let metrics = Metrics::new(&pins);
+        metrics.frozen(|profile| freeze.is_frozen(profile));
         let account = Mutex::new(Account {
             status,
             heartbeat: Instant::now(),
@@ -48,6 +52,7 @@ impl Shared {
             ledger,
             metrics,
             rate: Rate::new(rate),
+            freeze,
             account,
         }
     }

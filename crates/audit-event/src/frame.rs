@@ -96,6 +96,8 @@ pub enum ErrorCode {
     Busy,
     /// The sidecar is shutting down.
     ShuttingDown,
+    /// An operator has frozen this profile: nothing of it is recorded as allowed. The same event may come as `BLOCKED`.
+    Frozen,
 }
 
 /// Why bytes are not a message.

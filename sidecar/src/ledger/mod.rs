@@ -7,6 +7,7 @@
 //! DIR/key                     the present epoch's private key; `key.next` while the next one begins
 //! DIR/checkpoint              the last signed checkpoint
 //! DIR/cursors/NAME            how far a sink is (`reader`)
+//! DIR/frozen.json             which profiles may run nothing (`crate::freeze`)
 //! DIR/events.ndjson           the same events, flat, for log shippers; derived
 //! ```
 
@@ -24,7 +25,7 @@ mod store;
 mod writer;
 
 pub use disk::Limits;
-pub use writer::{Command, Content, OPERATOR, Submission, Submit, Writer};
+pub use writer::{Command, Content, OPERATOR, Origin, Submission, Submit, Writer};
 
 use self::file::{Directory, LedgerFile, SegmentFile, Volume};
 use crate::events_file::EventsFile;
@@ -365,6 +366,14 @@ fn sync_directory(directory: &Path) -> Result<(), Failure> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| io_failure(directory, &error))
+}
+
+/// Replaces a file in the ledger's directory as a whole: after a crash it has the old content or the new, durably.
+///
+/// # Errors
+/// When the disk does not let us.
+pub fn replace_file(directory: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    Directory(directory.to_owned()).replace(name, bytes, 0o640)
 }
 
 pub(crate) fn io_failure(path: &Path, error: &std::io::Error) -> Failure {

@@ -44,6 +44,8 @@ pub enum Command {
     Record(Box<Submission>),
     /// A connection ended; these are the commands it was for, which may have no outcome yet.
     Gone(Vec<EventId>),
+    /// Answer when everything that was asked before is settled.
+    Settle(oneshot::Sender<()>),
 }
 /// Where the answer comes back.
 type Answer = oneshot::Sender<Response>;
@@ -59,10 +61,21 @@ pub struct Submission {
     pub raw: String,
     /// What is in it.
     pub content: Content,
-    /// It comes from a spool: nobody holds a connection for it.
-    pub is_spooled: bool,
+    /// How it came.
+    pub origin: Origin,
     /// Where the answer goes.
     pub answer: Answer,
+}
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From a gate that holds a connection for it, and has not acted on it yet.
+    Gate,
+    /// Out of a spool: nobody holds a connection for it, and it has happened.
+    Spool,
+    /// From the operators' socket.
+    Operator,
 }
 
 /// What a request carries.
@@ -167,12 +180,13 @@ impl Desk {
             match runtime.block_on(async { tokio::time::timeout(patience, requests.recv()).await }) {
                 Ok(Some(first)) => {
                     let mut batch = Vec::new();
-                    let mut gone = Vec::new();
+                    let (mut gone, mut settled) = (Vec::new(), Vec::new());
                     let mut next = Some(first);
                     while let Some(command) = next {
                         match command {
                             Command::Record(submission) => batch.push(*submission),
                             Command::Gone(ids) => gone.extend(ids),
+                            Command::Settle(answer) => settled.push(answer),
                         }
                         next = if batch.len() < BATCH {
                             requests.try_recv().ok()
@@ -182,6 +196,10 @@ impl Desk {
                     }
                     self.settle(batch);
                     self.close(&gone, "its gate ended without saying how the tool ended");
+                    for answer in settled {
+                        // Whoever asked may have gone.
+                        let _gone = answer.send(());
+                    }
                 }
                 Ok(None) => return self.seal(),
                 Err(_) => {}
@@ -259,6 +277,12 @@ impl Desk {
         }
         let is_new_command =
             matches!(&submission.content, Content::Decision(event) if event.decision == Decision::Allowed);
+        if let Some(why) = self.frozen(submission, is_new_command) {
+            return Place::Answered(Response::Error {
+                code: ErrorCode::Frozen,
+                message: why,
+            });
+        }
         if let Some(why) = self.stage.refuses(is_new_command) {
             return Place::Answered(Response::Error {
                 code: ErrorCode::Unavailable,
@@ -291,6 +315,13 @@ impl Desk {
             data: submission.raw.clone(),
         });
         Place::Item(items.len().saturating_sub(1))
+    }
+
+    /// Why a command may not be recorded as allowed, when its profile is frozen. What a spool tells of has happened.
+    fn frozen(&self, submission: &Submission, is_new_command: bool) -> Option<String> {
+        (is_new_command && submission.origin == Origin::Gate)
+            .then(|| self.shared.freeze.refusal(&submission.pin.profile))
+            .flatten()
     }
 
     fn commit(&mut self, items: &[Item]) -> Result<Vec<Written>, CommitError> {
@@ -331,7 +362,9 @@ impl Desk {
             self.events
                 .add(&submission.raw, submission.content.kind(), place.seq, &place.hash);
             match &submission.content {
-                Content::Decision(event) if event.decision == Decision::Allowed && submission.is_spooled => {
+                Content::Decision(event)
+                    if event.decision == Decision::Allowed && submission.origin == Origin::Spool =>
+                {
                     self.orphans.allowed(&event.event_id, event.pid);
                 }
                 // An operator's own act runs nothing, so it has no outcome.

@@ -6,7 +6,7 @@
 mod address;
 mod backoff;
 mod config;
-mod control;
+pub mod control;
 mod cursor;
 mod dead;
 mod disk;
@@ -24,9 +24,7 @@ mod verdict;
 mod wire;
 
 use crate::exit::{Exit, Failure};
-use crate::ledger::Submit;
 use crate::shared::Shared;
-use crate::stop::Stop;
 use backoff::Pace;
 use config::{Found, SinkConfig};
 use control::{Desk, Desks, Reach};
@@ -292,22 +290,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 impl Sinks {
-    /// Serves operators until told to stop; `None` when there are no sinks.
-    ///
-    /// # Errors
-    /// When the socket cannot be made.
-    pub fn serve_operators(
-        &self,
-        directory: &Path,
-        submit: &Submit,
-        stop: &Stop,
-    ) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
-        if self.desks.is_empty() {
-            return Ok(None);
-        }
-        let bound = control::bind(directory)?;
-        let serving = control::serve(bound, Arc::clone(&self.desks), submit.clone(), stop.clone());
-        Ok(Some(tokio::spawn(serving)))
+    /// What operators reach of them.
+    pub fn desks(&self) -> Desks {
+        Arc::clone(&self.desks)
     }
 
     /// Lets each send what it still can, to a deadline. What was not sent is sent after the next start.
@@ -327,7 +312,7 @@ impl Sinks {
 }
 
 /// Our host's name, as events have it.
-fn host_name() -> String {
+pub fn host_name() -> String {
     nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok())

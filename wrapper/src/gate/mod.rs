@@ -2,6 +2,7 @@
 
 mod environment;
 mod event;
+mod frozen;
 mod judge;
 mod refusal;
 mod sidecar;
@@ -58,6 +59,7 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
     let event = event::compose(&call, &identity, &judgement, &child, binary, &orders.redactor());
     let recorder = match Recorder::record(sidecar, &orders, &identity, &judgement, &event) {
         Ok(recorder) => recorder,
+        Err(CannotRecord::Frozen(why)) => return Err(frozen::refuse(&orders, &event, &judgement, why)),
         Err(error) => return Err(Stop::unrecorded(&event, &judgement, error)),
     };
     match judgement.verdict {

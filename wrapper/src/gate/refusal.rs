@@ -53,6 +53,11 @@ impl Report {
         )
     }
 
+    /// The words for a command of a profile that an operator has frozen; the event says why.
+    pub fn frozen(event: &Event) -> Box<Report> {
+        Report::about(event, event.message.clone(), Vec::new(), Exit::Refused)
+    }
+
     /// The words for a hold.
     pub fn held(event: &Event, hold: &Hold) -> Box<Report> {
         Report::about(event, hold.message.clone(), hold.nearest.clone(), Exit::Held)
@@ -84,6 +89,9 @@ impl Report {
         lines.push(format!("  why:     {}", self.message));
         lines.push(match &self.rule {
             Some(rule) => format!("  rule:    {rule}"),
+            None if self.reason == super::frozen::REASON => {
+                "  rule:    none counts while it is frozen".to_owned()
+            }
             None => "  rule:    none allows it".to_owned(),
         });
         let track = if self.track.is_empty() {

@@ -1,7 +1,7 @@
 //! The gate's side of the socket: one request, one answer, within a deadline.
 
 use audit_event::frame::{self, FrameError};
-use audit_event::{Event, Outcome, Request, Response};
+use audit_event::{ErrorCode, Event, Outcome, Request, Response};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
 use nix::sys::time::TimeVal;
 use serde::Serialize;
@@ -44,6 +44,9 @@ pub enum CannotRecord {
         /// How long we waited.
         deadline: Duration,
     },
+    /// An operator has frozen this profile, with what to say.
+    #[error("{0}")]
+    Frozen(String),
     /// It says no.
     #[error("the sidecar refuses: {0}")]
     Refused(String),
@@ -118,6 +121,10 @@ impl Sidecar {
     fn recorded(&mut self, request: &Request, id: &str) -> Result<(), CannotRecord> {
         match self.ask(request)? {
             Response::Recorded { event_id, .. } if event_id.as_str() == id => Ok(()),
+            Response::Error {
+                code: ErrorCode::Frozen,
+                message,
+            } => Err(CannotRecord::Frozen(message)),
             Response::Error { message, .. } => Err(CannotRecord::Refused(message)),
             other => Err(CannotRecord::Garbled(format!("{other:?}"))),
         }

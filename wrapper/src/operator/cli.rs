@@ -56,6 +56,12 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Let nothing run any more: every command of a profile, or of everybody, is refused until `unfreeze`
+    Freeze(Freeze),
+    /// Let a frozen profile run commands again
+    Unfreeze(Unfreeze),
+    /// Show which profiles are frozen, and why: exit 1 when one is
+    Frozen(Frozen),
     /// Print a shell's completion script
     Completions {
         /// Which shell
@@ -234,7 +240,50 @@ pub enum AuditCommand {
     CheckProof(CheckProof),
 }
 
-/// Whose sinks.
+#[derive(Debug, Args)]
+pub struct Freeze {
+    #[command(flatten)]
+    pub at: SinkDirectory,
+    #[command(flatten)]
+    pub whom: Whom,
+    /// Why: it is recorded, and shown to whoever is refused
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Unfreeze {
+    #[command(flatten)]
+    pub at: SinkDirectory,
+    #[command(flatten)]
+    pub whom: Whom,
+    /// Why: it is recorded
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Frozen {
+    #[command(flatten)]
+    pub at: SinkDirectory,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whom a freeze is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Whom {
+    /// A profile of the identity file; may be repeated
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Vec<String>,
+    /// Everybody
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Whose sidecar.
 #[derive(Debug, Args)]
 pub struct SinkDirectory {
     /// The sidecar's ledger directory

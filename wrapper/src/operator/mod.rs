@@ -5,8 +5,10 @@ mod check;
 mod cli;
 mod doctor;
 mod doctor_host;
+mod freeze;
 mod install;
 mod ledger;
+mod office;
 mod policy;
 mod proof;
 mod query;
@@ -77,6 +79,9 @@ pub fn run(args: Vec<OsString>) -> i32 {
         },
         Command::Sinks { at, json, command } => sinks::sinks(command.as_ref(), &at, json),
         Command::Dlq { at, command } => sinks::dlq(&command, &at),
+        Command::Freeze(options) => freeze::freeze(&options),
+        Command::Unfreeze(options) => freeze::unfreeze(&options),
+        Command::Frozen(options) => freeze::frozen(&options),
         Command::Completions { shell } => completions(shell),
         Command::Man { directory } => man(&directory),
     };

@@ -4,7 +4,7 @@ use super::super::disk::Stage;
 use super::super::file::Directory;
 use super::super::spool::{self, Spool, Spooled};
 use super::super::store::Item;
-use super::{Content, Desk, Submission};
+use super::{Content, Desk, Origin, Submission};
 use crate::connection::{self, Refusal};
 use audit_event::chain::{Kind, Peer};
 use audit_event::{ErrorCode, Response};
@@ -219,7 +219,7 @@ impl Desk {
             pin: pin.clone(),
             raw: line.data.clone(),
             content,
-            is_spooled: true,
+            origin: Origin::Spool,
             answer,
         };
         Ok((submission, answered))
