@@ -1,4 +1,5 @@
-//! The one thread that owns the ledger. Requests that wait together are made durable together.
+//! The ledger's desk: one at a time writes. A request that finds nobody there is written by whoever brought it, at once; those
+//! that come meanwhile wait for the desk's thread, which makes all of them durable together.
 
 mod intake;
 mod retention;
@@ -18,7 +19,7 @@ use audit_event::chain::{Hash, Kind, Peer};
 use audit_event::{Decision, ErrorCode, Event, EventId, Outcome, Pin, Response};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -35,7 +36,34 @@ const TICK: Duration = Duration::from_secs(1);
 pub const OPERATOR: &str = "reeve";
 
 /// Where requests go.
-pub type Submit = mpsc::Sender<Command>;
+#[derive(Clone)]
+pub struct Submit {
+    queue: mpsc::Sender<Command>,
+    desk: Arc<Mutex<Desk>>,
+}
+
+impl Submit {
+    /// Asks; the answer comes by the request's own channel. With nobody before it a record is written here and now, which spares
+    /// its sender the way to another thread and back. That holds up this thread for one sync of the disk, and never more than one
+    /// thread: whoever finds the desk taken leaves the request there.
+    ///
+    /// # Errors
+    /// When the desk is closed.
+    pub async fn send(&self, command: Command) -> Result<(), mpsc::error::SendError<Command>> {
+        let nobody_waits = self.queue.capacity() == self.queue.max_capacity();
+        let command = match command {
+            Command::Record(submission) if nobody_waits => match self.desk.try_lock() {
+                Ok(mut desk) => {
+                    desk.settle(vec![*submission]);
+                    return Ok(());
+                }
+                Err(_) => Command::Record(submission),
+            },
+            other => other,
+        };
+        self.queue.send(command).await
+    }
+}
 
 /// What the writer is asked.
 #[derive(Debug)]
@@ -106,9 +134,9 @@ pub(super) fn spawn(
     limits: Limits,
     spool: Option<PathBuf>,
 ) -> Result<(Submit, Writer), Failure> {
-    let (submit, requests) = mpsc::channel(QUEUE);
+    let (queue, requests) = mpsc::channel(QUEUE);
     let runtime = Handle::current();
-    let mut desk = Desk {
+    let desk = Arc::new(Mutex::new(Desk {
         directory: ledger.directory,
         store: ledger.store,
         window: ledger.window,
@@ -123,12 +151,16 @@ pub(super) fn spawn(
         stage: Stage::Free,
         ticked: Instant::now(),
         shared,
+    }));
+    let submit = Submit {
+        queue,
+        desk: Arc::clone(&desk),
     };
     let lock = ledger.lock;
     let thread = std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
-            let done = desk.work(requests, &runtime);
+            let done = work(&desk, requests, &runtime);
             drop(lock); // held until the last byte is durable
             done
         })
@@ -166,47 +198,66 @@ enum Place {
     Item(usize),
 }
 
+/// The thread's work: what waits, what is due from time to time, and the seal at the end.
+fn work(desk: &Mutex<Desk>, mut requests: mpsc::Receiver<Command>, runtime: &Handle) -> Result<(), Failure> {
+    // A desk that somebody panicked at is as it was before the last request: a commit is whole or given up.
+    let desk = || desk.lock().unwrap_or_else(PoisonError::into_inner);
+    desk().open();
+    loop {
+        let patience = desk().patience();
+        match runtime.block_on(async { tokio::time::timeout(patience, requests.recv()).await }) {
+            Ok(Some(first)) => desk().serve(first, &mut requests),
+            Ok(None) => return desk().seal(),
+            Err(_) => {}
+        }
+        desk().tick_when_due();
+    }
+}
+
 impl Desk {
-    fn work(&mut self, mut requests: mpsc::Receiver<Command>, runtime: &Handle) -> Result<(), Failure> {
+    fn open(&mut self) {
         self.report(None);
         self.tick();
-        loop {
-            let until_tick = TICK.saturating_sub(self.ticked.elapsed());
-            let patience = match self.drain() {
-                Progress::Goes => Duration::ZERO,
-                Progress::Waits => HELD.min(until_tick),
-                Progress::Idle => until_tick,
+    }
+
+    /// How long nobody need look here, unless somebody asks. Takes in a little of what waits in spools.
+    fn patience(&mut self) -> Duration {
+        let until_tick = TICK.saturating_sub(self.ticked.elapsed());
+        match self.drain() {
+            Progress::Goes => Duration::ZERO,
+            Progress::Waits => HELD.min(until_tick),
+            Progress::Idle => until_tick,
+        }
+    }
+
+    /// Everything that waits, as one batch.
+    fn serve(&mut self, first: Command, requests: &mut mpsc::Receiver<Command>) {
+        let mut batch = Vec::new();
+        let (mut gone, mut settled) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(command) = next {
+            match command {
+                Command::Record(submission) => batch.push(*submission),
+                Command::Gone(ids) => gone.extend(ids),
+                Command::Settle(answer) => settled.push(answer),
+            }
+            next = if batch.len() < BATCH {
+                requests.try_recv().ok()
+            } else {
+                None
             };
-            match runtime.block_on(async { tokio::time::timeout(patience, requests.recv()).await }) {
-                Ok(Some(first)) => {
-                    let mut batch = Vec::new();
-                    let (mut gone, mut settled) = (Vec::new(), Vec::new());
-                    let mut next = Some(first);
-                    while let Some(command) = next {
-                        match command {
-                            Command::Record(submission) => batch.push(*submission),
-                            Command::Gone(ids) => gone.extend(ids),
-                            Command::Settle(answer) => settled.push(answer),
-                        }
-                        next = if batch.len() < BATCH {
-                            requests.try_recv().ok()
-                        } else {
-                            None
-                        };
-                    }
-                    self.settle(batch);
-                    self.close(&gone, "its gate ended without saying how the tool ended");
-                    for answer in settled {
-                        // Whoever asked may have gone.
-                        let _gone = answer.send(());
-                    }
-                }
-                Ok(None) => return self.seal(),
-                Err(_) => {}
-            }
-            if self.ticked.elapsed() >= TICK {
-                self.tick();
-            }
+        }
+        self.settle(batch);
+        self.close(&gone, "its gate ended without saying how the tool ended");
+        for answer in settled {
+            // Whoever asked may have gone.
+            let _gone = answer.send(());
+        }
+    }
+
+    fn tick_when_due(&mut self) {
+        if self.ticked.elapsed() >= TICK {
+            self.tick();
         }
     }
 
