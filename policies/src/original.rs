@@ -125,25 +125,37 @@ fn approvals(reader: &mut Reader<'_>, node: &Node, level: Level) -> Otherwise {
     }
 }
 
+/// A rule that allows what `facets` say, and nothing with a hazard: all that this format can say.
+fn allow(id: String, facets: Facets, source: String) -> Rule {
+    Rule {
+        id,
+        action: Action::Allow,
+        facets,
+        accept: Vec::new(),
+        at_most: Limits::default(),
+        during: None,
+        unless: None,
+        reason: String::new(),
+        source,
+    }
+}
+
 fn help() -> Rule {
     let verbs = ["help", "version"]
         .iter()
         .filter_map(|verb| Pattern::new(verb).ok())
         .collect();
     Rule {
-        id: "help".to_owned(),
-        action: Action::Allow,
-        facets: Facets {
-            effect: vec![Effect::Local],
-            words: vec![(Facet::Verb, verbs)],
-            ..Facets::default()
-        },
-        accept: Vec::new(),
-        at_most: Limits::default(),
-        during: None,
-        unless: None,
         reason: "help and version are always allowed".to_owned(),
-        source: "built in".to_owned(),
+        ..allow(
+            "help".to_owned(),
+            Facets {
+                effect: vec![Effect::Local],
+                words: vec![(Facet::Verb, verbs)],
+                ..Facets::default()
+            },
+            "built in".to_owned(),
+        )
     }
 }
 
@@ -209,17 +221,11 @@ fn entry(reader: &mut Reader<'_>, tool: Tool, text: &str, span: &Span, level: Le
         let patterns = kinds.filter_map(|kind| Pattern::new(&kind).ok()).collect();
         facets.words.push((Facet::Resource, patterns));
     }
-    Some(Rule {
-        id: format!("{tool}:{}", words.join("-")),
-        action: Action::Allow,
+    Some(allow(
+        format!("{tool}:{}", words.join("-")),
         facets,
-        accept: Vec::new(),
-        at_most: Limits::default(),
-        during: None,
-        unless: None,
-        reason: String::new(),
-        source: format!("{}:{}", reader.document, line(span)),
-    })
+        format!("{}:{}", reader.document, line(span)),
+    ))
 }
 
 /// An entry for a described tool: its command, or a group of them. The description says what reads.
@@ -258,22 +264,16 @@ fn described(reader: &mut Reader<'_>, tool: Tool, words: &[&str], span: &Span, l
         .iter()
         .filter_map(|command| Pattern::of_words(command).ok())
         .collect();
-    Some(Rule {
-        id: format!("{tool}:{}", words.join("-")),
-        action: Action::Allow,
-        facets: Facets {
+    Some(allow(
+        format!("{tool}:{}", words.join("-")),
+        Facets {
             tool: vec![tool],
             effect,
             words: vec![(Facet::Command, patterns)],
             ..Facets::default()
         },
-        accept: Vec::new(),
-        at_most: Limits::default(),
-        during: None,
-        unless: None,
-        reason: String::new(),
-        source: format!("{}:{}", reader.document, line(span)),
-    })
+        format!("{}:{}", reader.document, line(span)),
+    ))
 }
 
 /// First words of SQL that read.
@@ -298,22 +298,16 @@ fn psql(reader: &mut Reader<'_>, words: &[&str], span: &Span, level: Level) -> O
         .iter()
         .filter_map(|verb| Pattern::of_words(verb).ok())
         .collect();
-    Some(Rule {
-        id: format!("psql:{}", words.join("-").trim_start_matches(['\\', '-'])),
-        action: Action::Allow,
-        facets: Facets {
+    Some(allow(
+        format!("psql:{}", words.join("-").trim_start_matches(['\\', '-'])),
+        Facets {
             tool: vec![Tool::Psql],
             effect: effects(Tool::Psql, words, level),
             words: vec![(Facet::Verb, patterns)],
             ..Facets::default()
         },
-        accept: Vec::new(),
-        at_most: Limits::default(),
-        during: None,
-        unless: None,
-        reason: String::new(),
-        source: format!("{}:{}", reader.document, line(span)),
-    })
+        format!("{}:{}", reader.document, line(span)),
+    ))
 }
 
 /// The commands that an entry's words stand for. A group, service or noun alone stands for all that is in it.

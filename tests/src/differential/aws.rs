@@ -337,10 +337,7 @@ impl Subject for Aws {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings {
-            environment: self.sandbox.environment.clone(),
-            ..Surroundings::default()
-        }
+        self.sandbox.surroundings()
     }
 
     fn other_address(&self) -> String {

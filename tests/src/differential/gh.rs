@@ -252,10 +252,7 @@ impl Subject for Gh {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings {
-            environment: self.sandbox.environment.clone(),
-            ..Surroundings::default()
-        }
+        self.sandbox.surroundings()
     }
 
     fn other_address(&self) -> String {

@@ -284,10 +284,7 @@ impl Subject for Kubectl {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings {
-            environment: self.sandbox.environment.clone(),
-            ..Surroundings::default()
-        }
+        self.sandbox.surroundings()
     }
 
     fn other_address(&self) -> String {

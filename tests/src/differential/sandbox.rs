@@ -1,5 +1,6 @@
 //! A home and a working directory with known content, in which a real tool runs to its end or to a deadline.
 
+use argv::Surroundings;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -50,6 +51,14 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// What a reading may know of it.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            environment: self.environment.clone(),
+            ..Surroundings::default()
+        }
+    }
+
     /// A new one with these files; a path begins with `home/`, `cwd/` or `bin/`.
     pub fn new(files: Vec<(&'static str, String)>) -> Sandbox {
         let root = tempfile::tempdir().expect("a scratch directory can be made");

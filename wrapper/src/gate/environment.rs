@@ -5,14 +5,15 @@ use crate::configuration::Configuration;
 use crate::inputs::Inputs;
 use argv::{Surroundings, Tool, environment};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// The environment of the tool, and what was done to it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Child {
-    variables: BTreeMap<OsString, OsString>,
+    /// In the caller's order; what is new comes last.
+    variables: Vec<(OsString, OsString)>,
     /// Names that were removed or put back, sorted.
     pub changed: Vec<String>,
     /// What the parser may know.
@@ -22,75 +23,107 @@ pub struct Child {
 impl Child {
     /// `NAME=value`, for exec, with what the inputs say that the tool gets instead, or not at all.
     pub fn entries(&self, inputs: &Inputs) -> Vec<Vec<u8>> {
-        let mut variables = self.variables.clone();
-        variables.retain(|name, _| inputs.passes(&name.to_string_lossy()));
-        variables.extend(
-            inputs
-                .environment
-                .iter()
-                .map(|(name, value)| (OsString::from(name), OsString::from(value))),
-        );
-        variables
+        let instead = |name: &OsStr| inputs.environment.iter().rev().find(|(other, _)| name == *other);
+        let known = self
+            .variables
             .iter()
-            .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
-            .collect()
+            .filter(|(name, _)| inputs.passes(&name.to_string_lossy()))
+            .map(|(name, value)| match instead(name) {
+                Some((_, own)) => entry(name, OsStr::new(own)),
+                None => entry(name, value),
+            });
+        let is_new = |name: &str| self.variables.iter().all(|(known, _)| known != name);
+        let new = inputs
+            .environment
+            .iter()
+            .filter(|(name, _)| is_new(name))
+            .map(|(name, value)| entry(OsStr::new(name), OsStr::new(value)));
+        known.chain(new).collect()
     }
+
+    /// Gives the tool a variable; what is known to change it, the parser gets to know too.
+    fn give(&mut self, name: &OsStr, value: &OsStr, is_pinned: bool) {
+        if let (true, Some(name), Some(value)) = (is_pinned, name.to_str(), value.to_str()) {
+            self.around.environment.insert(name.to_owned(), value.to_owned());
+        }
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+fn entry(name: &OsStr, value: &OsStr) -> Vec<u8> {
+    // With room for the NUL that exec wants.
+    let length = name.len().saturating_add(value.len()).saturating_add(2);
+    let mut entry = Vec::with_capacity(length);
+    entry.extend_from_slice(name.as_bytes());
+    entry.push(b'=');
+    entry.extend_from_slice(value.as_bytes());
+    entry
 }
 
 /// Puts every pinned variable back to the operator's value, or removes it; sets the forced ones.
 pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
-    let mut variables = call.environment.clone();
-    let mut changed = Vec::new();
-    variables.retain(|name, value| {
-        let name = name.to_string_lossy();
-        let keep = !environment::is_pinned(&name) || is_the_operators(orders, &name, value);
-        if !keep && !orders.environment.contains_key(name.as_ref()) {
-            changed.push(name.into_owned());
+    let mut child = Child::default();
+    let mut given = HashSet::new();
+    for (name, value) in &call.environment {
+        let text = name.to_string_lossy();
+        let is_pinned = environment::is_pinned(&text);
+        let theirs = match prescribed(tool, orders, &text).filter(|_| is_pinned) {
+            Some(theirs) => {
+                given.insert(text.to_string());
+                Some(OsStr::new(theirs))
+            }
+            None => (!is_pinned || is_the_operators(orders, &text, value)).then_some(value.as_os_str()),
+        };
+        let theirs = theirs.filter(|_| !environment::is_removed(tool, &text));
+        // The shims' own directory in PATH is no news.
+        if theirs != Some(value) && text != "PATH" {
+            child.changed.push(text.to_string());
         }
-        keep
-    });
-    let path = [("PATH".to_owned(), orders.path.clone())];
+        if let Some(theirs) = theirs {
+            child.give(name, theirs, is_pinned);
+        }
+    }
+    let forced = environment::forced(tool);
+    let is_forced = |name: &str| forced.iter().any(|(other, _)| *other == name);
     for (name, value) in orders
         .environment
         .iter()
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .chain(path)
+        .chain([(&"PATH".to_owned(), &orders.path)])
     {
-        if environment::is_pinned(&name) && variables.get(OsStr::new(&name)) != Some(&OsString::from(&value))
-        {
-            variables.insert(name.clone().into(), value.into());
-            // The shims' own directory in PATH is no news.
+        let is_new = environment::is_pinned(name) && !given.contains(name) && !is_forced(name);
+        if is_new && !environment::is_removed(tool, name) {
+            child.give(OsStr::new(name), OsStr::new(value), true);
             if name != "PATH" {
-                changed.push(name);
+                child.changed.push(name.clone());
             }
         }
     }
-    variables.retain(|name, _| {
-        let name = name.to_string_lossy();
-        let keep = !environment::is_removed(tool, &name);
-        if !keep && !changed.iter().any(|known| *known == name) {
-            changed.push(name.into_owned());
-        }
-        keep
-    });
-    for (name, value) in environment::forced(tool) {
-        variables.insert((*name).into(), (*value).into());
+    for (name, value) in forced.iter().filter(|(name, _)| !given.contains(*name)) {
+        child.give(OsStr::new(name), OsStr::new(value), environment::is_pinned(name));
     }
-    changed.sort();
-    let around = surroundings(&variables);
-    Child {
-        variables,
-        changed,
-        around,
+    child.changed.sort();
+    child
+}
+
+/// What a variable is, whatever the caller says: forced, or as the operator had it.
+fn prescribed<'o>(tool: Tool, orders: &'o Configuration, name: &str) -> Option<&'o str> {
+    if let Some((_, value)) = environment::forced(tool)
+        .iter()
+        .find(|(forced, _)| *forced == name)
+    {
+        return Some(value);
     }
+    if name == "PATH" {
+        return Some(&orders.path);
+    }
+    orders.environment.get(name).map(String::as_str)
 }
 
 fn is_the_operators(orders: &Configuration, name: &str, value: &OsStr) -> bool {
-    match (orders.environment.get(name), orders.secrets.get(name)) {
-        (Some(pinned), _) => value.as_bytes() == pinned.as_bytes(),
-        (None, Some(digest)) => digest_of(value) == *digest,
-        (None, None) => false,
-    }
+    orders
+        .secrets
+        .get(name)
+        .is_some_and(|digest| digest_of(value) == *digest)
 }
 
 /// SHA-256 in hex.
@@ -99,19 +132,6 @@ pub fn digest_of(value: &OsStr) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-fn surroundings(variables: &BTreeMap<OsString, OsString>) -> Surroundings {
-    let environment = variables
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
-        .filter(|(name, _)| environment::is_pinned(name))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    Surroundings {
-        environment,
-        ..Surroundings::default()
-    }
 }
 
 /// The operator's environment as a session pins it: plain values, and digests of those that hold credentials.
@@ -130,4 +150,64 @@ pub fn pin() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     }
     values.remove("PATH");
     (values, secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of the caller's variables, and which names are in the record.
+    fn cleaned(tool: Tool, operator: &[(&str, &str)], caller: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let orders: Configuration = serde_json::from_value(serde_json::json!({
+            "version": 1,
+            "socket": "/s",
+            "pins": {"identities": []},
+            "policies": {},
+            "path": "/bin",
+            "environment": operator.iter().copied().collect::<BTreeMap<_, _>>(),
+            "secrets": {"GH_TOKEN": digest_of(OsStr::new("t"))},
+        }))
+        .unwrap();
+        let mut call = Snapshot::take(tool, Vec::new()).unwrap();
+        call.environment = caller
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
+        let child = clean(tool, &orders, &call);
+        let entries = child.entries(&Inputs::default());
+        let text = |entry: Vec<u8>| String::from_utf8(entry).unwrap();
+        (entries.into_iter().map(text).collect(), child.changed)
+    }
+
+    #[test]
+    fn the_callers_order_stays_and_what_is_new_comes_last() {
+        let caller = [("Z", "1"), ("PATH", "/shims"), ("A", "2")];
+        let (entries, changed) = cleaned(Tool::Gh, &[("HOME", "/h")], &caller);
+        assert_eq!(entries, ["Z=1", "PATH=/bin", "A=2", "HOME=/h"]);
+        assert_eq!(changed, ["HOME"]);
+    }
+
+    #[test]
+    fn a_pinned_variable_is_the_operators_in_its_place_or_gone() {
+        let caller = [("KUBECONFIG", "/evil"), ("LANG", "C"), ("AWS_PROFILE", "prod")];
+        let (entries, changed) = cleaned(Tool::Aws, &[("KUBECONFIG", "/own")], &caller);
+        assert_eq!(entries, ["KUBECONFIG=/own", "LANG=C", "PATH=/bin"]);
+        assert_eq!(changed, ["AWS_PROFILE", "KUBECONFIG"]);
+    }
+
+    #[test]
+    fn a_credential_passes_when_it_is_the_operators() {
+        assert_eq!(
+            cleaned(Tool::Gh, &[], &[("GH_TOKEN", "t")]).0,
+            ["GH_TOKEN=t", "PATH=/bin"]
+        );
+        assert_eq!(cleaned(Tool::Gh, &[], &[("GH_TOKEN", "x")]).0, ["PATH=/bin"]);
+    }
+
+    #[test]
+    fn what_is_forced_is_so_whoever_says_otherwise() {
+        let (entries, changed) = cleaned(Tool::Kubectl, &[("KUBERC", "on")], &[("KUBECTL_KUBERC", "true")]);
+        assert_eq!(entries, ["KUBECTL_KUBERC=false", "PATH=/bin", "KUBERC=off"]);
+        assert_eq!(changed, ["KUBECTL_KUBERC"]);
+    }
 }

@@ -97,7 +97,7 @@ fn execute(
             return Err(Stop::no_tool(no_tool));
         }
     };
-    let environment = call.in_order(child.entries(&company.inputs));
+    let environment = child.entries(&company.inputs);
     let program = program(&real, &call, environment, event)?;
     company.tool = Some(real.file);
     company.inputs.say().map_err(Stop::system)?;

@@ -3,10 +3,9 @@
 use crate::inputs::Inputs;
 use argv::Tool;
 use nix::unistd::{getcwd, getgid, getpid, getppid, getuid};
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 
 /// One call.
 #[derive(Debug)]
@@ -15,10 +14,8 @@ pub struct Snapshot {
     pub tool: Tool,
     /// All words, the name first.
     pub args: Vec<OsString>,
-    /// The environment as it was given; of a variable that is named twice the first, which is what programs take.
-    pub environment: BTreeMap<OsString, OsString>,
-    /// The names in the environment, in order.
-    order: Vec<OsString>,
+    /// The environment as it was given, in its order; of a variable that is named twice the first, which is what programs take.
+    pub environment: Vec<(OsString, OsString)>,
     /// The working directory, or why it is not known.
     pub cwd: String,
     /// Real user id.
@@ -39,17 +36,10 @@ impl Snapshot {
     /// Looks around.
     pub fn take(tool: Tool, args: Vec<OsString>) -> io::Result<Snapshot> {
         let ppid = getppid().as_raw();
-        let mut environment = BTreeMap::new();
-        let mut order = Vec::new();
-        for (name, value) in std::env::vars_os() {
-            order.push(name.clone());
-            environment.entry(name).or_insert(value);
-        }
         Ok(Snapshot {
             tool,
             args,
-            environment,
-            order,
+            environment: first_of_each(std::env::vars_os()),
             cwd: getcwd().map_or_else(
                 |error| format!("({})", error.desc()),
                 |path| path.to_string_lossy().into_owned(),
@@ -68,25 +58,6 @@ impl Snapshot {
         self.args.get(1..).unwrap_or_default()
     }
 
-    /// `NAME=value` each, in the order of the environment that was given; what is new comes last.
-    pub fn in_order(&self, mut entries: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let places: BTreeMap<&[u8], usize> = self
-            .order
-            .iter()
-            .enumerate()
-            .rev()
-            .map(|(place, name)| (name.as_bytes(), place))
-            .collect();
-        entries.sort_by_cached_key(|entry| {
-            let name = entry.split(|byte| *byte == b'=').next();
-            places
-                .get(name.unwrap_or_default())
-                .copied()
-                .unwrap_or(usize::MAX)
-        });
-        entries
-    }
-
     /// The same call with the files that were judged in the places of those that were named.
     #[must_use]
     pub fn with(mut self, inputs: &Inputs) -> Snapshot {
@@ -97,9 +68,23 @@ impl Snapshot {
     /// A variable as text; one that is not UTF-8 is shown lossily, which no comparison accepts.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.environment
-            .get(OsStr::new(name))
-            .map(|value| value.to_string_lossy().into_owned())
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.to_string_lossy().into_owned())
     }
+}
+
+fn first_of_each(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let all: Vec<(OsString, OsString)> = variables.collect();
+    let mut names = HashSet::with_capacity(all.len());
+    let is_first: Vec<bool> = all
+        .iter()
+        .map(|(name, _)| names.insert(name.as_os_str()))
+        .collect();
+    all.into_iter()
+        .zip(is_first)
+        .filter_map(|(variable, is_first)| is_first.then_some(variable))
+        .collect()
 }
 
 /// A process's own short name; empty when it is gone or hidden.
