@@ -4,6 +4,8 @@
 //! command's rows are found by binary search, and only they are looked at. The format is said in
 //! the tables' own first lines; `scripts/kubectl_tables.py` writes them.
 
+use std::sync::LazyLock;
+
 const COMMANDS: &str = include_str!("../../data/kubectl_commands.tsv");
 const FLAGS: &str = include_str!("../../data/kubectl_flags.tsv");
 
@@ -41,19 +43,31 @@ const HELP: Flag = Flag {
 #[derive(Clone, Copy)]
 pub(super) struct FlagSet<'p> {
     path: &'p str,
+    /// Its rows in the table.
+    own: &'static str,
     help: bool,
 }
+
+/// The rows of the options that every command has.
+static GLOBAL: LazyLock<&'static str> = LazyLock::new(|| block("*"));
 
 impl<'p> FlagSet<'p> {
     /// The options of the command at `path` (empty: kubectl itself) as cobra knows them while it
     /// looks for the command: without `--help`.
     pub(super) fn searching(path: &'p str) -> Self {
-        FlagSet { path, help: false }
+        FlagSet {
+            path,
+            own: block(path),
+            help: false,
+        }
     }
 
     /// The options of the command at `path` when its command line is parsed.
     pub(super) fn parsing(path: &'p str) -> Self {
-        FlagSet { path, help: true }
+        FlagSet {
+            help: true,
+            ..FlagSet::searching(path)
+        }
     }
 
     /// The option `--name`, with `_` read as `-`: pflag's normalisation as kubectl sets it.
@@ -75,15 +89,16 @@ impl<'p> FlagSet<'p> {
                 row(rows.get(start..)?.lines().next()?).filter(|flag| flag.short == Some(letter))
             })
         };
-        with_letter(block(self.path))
-            .or_else(|| with_letter(block("*")))
+        with_letter(self.own)
+            .or_else(|| with_letter(*GLOBAL))
             .or((self.help && HELP.short == Some(letter)).then_some(HELP))
     }
 
     /// Every option, the command's own first: they hide global ones of the same name.
     pub(super) fn rows(&self) -> impl Iterator<Item = Flag> {
-        rows_of(self.path)
-            .chain(rows_of("*"))
+        self.own
+            .lines()
+            .chain(GLOBAL.lines())
             .filter_map(row)
             .chain(self.help.then_some(HELP))
     }
@@ -121,10 +136,6 @@ fn block(path: &str) -> &'static str {
     // A line feed is the byte after a tab.
     let bounds = lower_bound(FLAGS, &format!("{path}\t"))..lower_bound(FLAGS, &format!("{path}\n"));
     FLAGS.get(bounds).unwrap_or("")
-}
-
-fn rows_of(path: &str) -> impl Iterator<Item = &'static str> {
-    block(path).lines()
 }
 
 /// The offset of the first line that is not less than `key`.
@@ -215,7 +226,7 @@ mod tests {
         for line in lines {
             let path = line.split('\t').next().unwrap();
             let flag = row(line).unwrap();
-            assert!(rows_of(path).any(|found| found == line), "{line}");
+            assert!(block(path).lines().any(|found| found == line), "{line}");
             assert_eq!(FlagSet::parsing(path).long(flag.name), Some(flag), "{line}");
         }
     }
