@@ -18,6 +18,9 @@
 //! | refused | a call that Reeve refuses: judged, decision durable |
 //! | bash | a shell script that does nothing but `exec` |
 //! | sudo | `sudo -n`, where it is installed and lets us |
+//!
+//! Then the same with the real kubectl, aws and gh, those of them that are there (`REEVE_TEST_TOOLS` is searched before PATH), asked
+//! for their version, directly and through Reeve in turn; and what the gate is and takes in bytes.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -33,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     match words.as_slice() {
         [inside, directory, rounds] if inside == "--inside" => measure(Path::new(directory), rounds.parse()?),
+        [inside, rounds, tools @ ..] if inside == "--inside-real" => measure_real(rounds.parse()?, tools),
         _ => outside(words.first().map_or("1000", String::as_str)),
     }
 }
@@ -47,28 +51,101 @@ fn outside(rounds: &str) -> Result<(), Box<dyn std::error::Error>> {
     let script = directory.join("wrapper.sh");
     std::fs::write(&script, "#!/bin/bash\nexec /bin/true \"$@\"\n")?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH")?);
+    let path = std::env::var("PATH")?;
+    let inside = [
+        "--inside".into(),
+        directory.display().to_string(),
+        rounds.to_owned(),
+    ];
+    let done = session(&directory, &format!("{}:{path}", tools.display()), &inside).and_then(|()| {
+        let before = std::env::var("REEVE_TEST_TOOLS")
+            .map_or_else(|_| path.clone(), |tools| format!("{tools}:{path}"));
+        let found = ["kubectl", "aws", "gh"].map(|name| which(name, &before));
+        let found = found.iter().flatten().map(|file| file.display().to_string());
+        let inside = ["--inside-real".to_owned(), rounds.to_owned()];
+        session(
+            &directory,
+            &before,
+            &inside.into_iter().chain(found).collect::<Vec<_>>(),
+        )
+    });
+    std::fs::remove_dir_all(&directory)?;
+    done
+}
+
+/// Runs this program again, in a session with this PATH.
+fn session(directory: &Path, path: &str, words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let program = std::env::var_os("REEVE").unwrap_or_else(|| env!("CARGO_BIN_EXE_reeve").into());
     let status = Command::new(program)
         .args(["run", "--level", "L2", "--record"])
-        .arg(directory.join("record"))
+        .arg(directory.join(format!("record{}", words.len())))
         .arg("--")
         .arg(std::env::current_exe()?)
-        .args(["--inside".as_ref(), directory.as_os_str(), rounds.as_ref()])
+        .args(words)
         .env("PATH", path)
         .status()?;
-    std::fs::remove_dir_all(&directory)?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("the session ended with {status}").into())
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("the session ended with {status}").into()),
     }
+}
+
+/// Each of `tools`, the real ones' files: what the gate adds to it.
+fn measure_real(rounds: usize, tools: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let rounds = rounds.div_ceil(5);
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "\n{:10} {:>10} {:>10} {:>14}",
+        "", "direct µs", "gate µs", "over direct µs"
+    )?;
+    for tool in tools {
+        let name = Path::new(tool)
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or("a tool has a name")?;
+        let words: &[&str] = if name == "kubectl" {
+            &["version", "--client"]
+        } else {
+            &["--version"]
+        };
+        let shim = which(name, &std::env::var("PATH")?).ok_or("the session has no shim")?;
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..rounds.saturating_add(3) {
+            for (times, program) in times.iter_mut().zip([Path::new(tool), &shim]) {
+                let begun = Instant::now();
+                run(with(Command::new(program), words), 0)?;
+                if round >= 3 {
+                    times.push(begun.elapsed());
+                }
+            }
+        }
+        let [direct, gate] = times.map(|mut times| {
+            times.sort_unstable();
+            times
+                .get(times.len() / 2)
+                .map_or(0.0, |median| median.as_secs_f64() * 1e6)
+        });
+        writeln!(out, "{name:10} {direct:10.0} {gate:10.0} {:14.0}", gate - direct)?;
+    }
+    Ok(())
 }
 
 type Way = (&'static str, Box<dyn FnMut() -> std::io::Result<()>>);
 
 fn measure(directory: &Path, rounds: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let mut ways = ways(directory)?;
+    let shim = which("kubectl", &std::env::var("PATH")?).ok_or("the session has no kubectl")?;
+    // Before anything else is started: the most that a child has had in memory.
+    run(with(Command::new(&shim), &["delete", "pod", "web"]), 77)?;
+    let resident = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)?.max_rss();
+    let size = std::fs::metadata(&shim)?.len();
+    writeln!(
+        std::io::stdout(),
+        "the gate: a file of {:.1} MB, {:.1} MB resident at the most\n",
+        size as f64 / 1e6,
+        resident as f64 * 1024.0 / 1e6
+    )?;
+    let mut ways = ways(directory, shim)?;
     let mut times: Vec<Vec<Duration>> = ways.iter().map(|_| Vec::with_capacity(rounds)).collect();
     for round in 0..rounds.saturating_add(20) {
         for ((_, way), times) in ways.iter_mut().zip(&mut times) {
@@ -82,11 +159,10 @@ fn measure(directory: &Path, rounds: usize) -> Result<(), Box<dyn std::error::Er
     report(&ways, times)
 }
 
-fn ways(directory: &Path) -> Result<Vec<Way>, Box<dyn std::error::Error>> {
+fn ways(directory: &Path, shim: PathBuf) -> Result<Vec<Way>, Box<dyn std::error::Error>> {
     let mut log = append(&directory.join("floor.log"))?;
     let mut twice = append(&directory.join("twice.log"))?;
     let script = directory.join("wrapper.sh");
-    let shim = which("kubectl").ok_or("the session has no kubectl")?;
     let refused = shim.clone();
     let mut ways: Vec<Way> = vec![
         ("direct", Box::new(|| run(Command::new("/bin/true"), 0))),
@@ -180,8 +256,8 @@ fn append(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn which(name: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
+fn which(name: &str, path: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
 }

@@ -7,9 +7,7 @@
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction,
-};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -94,8 +92,7 @@ impl Before {
     /// # Errors
     /// As the system calls; what was changed by then stays so.
     pub fn take(followed: &SigSet) -> Result<Before, Errno> {
-        let mut mask = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(followed), Some(&mut mask))?;
+        let mask = set_mask(nix::libc::SIG_BLOCK, followed)?;
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         let mut actions = Vec::new();
         for signal in [Signal::SIGCHLD, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
@@ -140,8 +137,26 @@ impl Before {
             };
             Errno::result(set)?;
         }
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)
+        set_mask(nix::libc::SIG_SETMASK, &self.mask).map(drop)
     }
+}
+
+/// Changes which signals are blocked; returns which were. (A C library keeps from us the signals that it uses itself.)
+fn set_mask(how: c_int, set: &SigSet) -> Result<SigSet, Errno> {
+    let mut old = SigSet::empty().as_ref().to_owned();
+    // SAFETY: on Linux a set begins with one bit for each of 64 signals, and so many bytes are read and written.
+    let done = unsafe {
+        nix::libc::syscall(
+            nix::libc::SYS_rt_sigprocmask,
+            how,
+            ptr::from_ref(set.as_ref()),
+            &raw mut old,
+            size_of::<u64>(),
+        )
+    };
+    Errno::result(done)?;
+    // SAFETY: the kernel has written it.
+    Ok(unsafe { SigSet::from_sigset_t_unchecked(old) })
 }
 
 /// Every signal there is, those without a name included, but `without`.
@@ -389,7 +404,7 @@ pub fn die_by(signal: i32) -> ! {
     let set = unsafe { nix::libc::signal(signal, nix::libc::SIG_DFL) };
     let others = signals(|number| number != signal);
     let sent = send(nix::unistd::getpid(), signal)
-        .and_then(|()| pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&others), None));
+        .and_then(|()| set_mask(nix::libc::SIG_SETMASK, &others).map(drop));
     // Only reached if the signal did not kill us: say the same by the exit status.
     let _why = (no_core, set, sent);
     std::process::exit(128_i32.saturating_add(signal))
