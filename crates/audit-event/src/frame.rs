@@ -173,17 +173,24 @@ pub fn encode_request(request: &Request) -> Result<Vec<u8>, FrameError> {
 /// # Errors
 /// When the version differs or the JSON is not a request.
 pub fn decode_request(bytes: &[u8]) -> Result<Request, FrameError> {
-    check_version(bytes)?;
     // `Request` is internally tagged, which would rebuild `RawValue` from buffered content; so the parts are
     // read by a plain struct that borrows nothing and keeps the raw bytes.
     #[derive(Deserialize)]
     struct Parts {
+        v: u32,
         #[serde(rename = "type")]
         kind: String,
         event: Option<Box<RawValue>>,
         outcome: Option<Box<RawValue>>,
     }
-    let parts: Parts = serde_json::from_slice(bytes)?;
+    let parts: Parts = match serde_json::from_slice(bytes) {
+        Ok(parts) => parts,
+        // Another version may have other fields; then that is what is wrong.
+        Err(error) => return Err(check_version(bytes).err().unwrap_or(error.into())),
+    };
+    if parts.v != VERSION {
+        return Err(FrameError::Version(parts.v));
+    }
     match (parts.kind.as_str(), parts.event, parts.outcome) {
         ("record", Some(event), None) => Ok(Request::Record { event }),
         ("outcome", None, Some(outcome)) => Ok(Request::Outcome { outcome }),

@@ -19,7 +19,7 @@ use argv::Tool;
 use judge::Judgement;
 use policies::{Permit, Verdict};
 use refusal::{Report, Stop};
-use sidecar::{CannotRecord, Sidecar};
+use sidecar::{CannotRecord, Sidecar, Submitted};
 use snapshot::Snapshot;
 use spool::Spool;
 use std::collections::BTreeMap;
@@ -57,7 +57,14 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
     let found = real_tool(tool, &orders)?;
     let binary = found.as_ref().ok().map(|found| found.path.as_path());
     let event = event::compose(&call, &identity, &judgement, &child, binary, &orders.redactor());
-    let recorder = match Recorder::record(sidecar, &orders, &identity, &judgement, &event) {
+    let asked = sidecar.and_then(|sidecar| sidecar.submit(&event));
+    // The sidecar writes; meanwhile what may run is made ready.
+    let call = call.with(&judgement.inputs);
+    let ready = found.map(|real| Ready {
+        program: program(&real, &call, &child, &judgement.inputs, &event),
+        real,
+    });
+    let recorder = match Recorder::confirm(asked, &orders, &identity, &judgement, &event) {
         Ok(recorder) => recorder,
         Err(CannotRecord::Frozen(why)) => return Err(frozen::refuse(&orders, &event, &judgement, why)),
         Err(error) => return Err(Stop::unrecorded(&event, &judgement, error)),
@@ -70,7 +77,7 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
                 inputs,
                 tool: None,
             };
-            execute(permit, call, &child, found, &inherited, company, &event)
+            execute(permit, tool, ready, &inherited, company, &event)
         }
         Verdict::Escalate(hold) => Err(Stop::Told(Report::held(&event, &hold), Exit::Held)),
         Verdict::Deny(denial) => Err(Stop::Told(Report::refused(&event, &denial), Exit::Refused)),
@@ -80,16 +87,14 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
 /// Runs what was permitted and recorded, then records how it ended.
 fn execute(
     _permit: Permit,
-    call: Snapshot,
-    child: &environment::Child,
-    found: Result<RealTool, NoTool>,
+    tool: Tool,
+    ready: Result<Ready, NoTool>,
     inherited: &Inherited,
     mut company: Company,
     event: &audit_event::Event,
 ) -> Result<i32, Stop> {
-    let call = call.with(&company.inputs);
-    let real = match found {
-        Ok(real) => real,
+    let Ready { real, program } = match ready {
+        Ok(ready) => ready,
         Err(no_tool) => {
             company
                 .recorder
@@ -97,8 +102,7 @@ fn execute(
             return Err(Stop::no_tool(no_tool));
         }
     };
-    let environment = child.entries(&company.inputs);
-    let program = program(&real, &call, environment, event)?;
+    let program = program?;
     company.tool = Some(real.file);
     company.inputs.say().map_err(Stop::system)?;
     let result = supervise::run(&program, inherited, &mut company);
@@ -108,7 +112,7 @@ fn execute(
             let outcome = event::outcome(event, ended, duration);
             if let Err(error) = company.recorder.record_outcome(&outcome) {
                 // The tool has run and its status is the caller's; the ledger will show it as not concluded.
-                warn(&format!("how {} ended could not be recorded: {error}", call.tool));
+                warn(&format!("how {tool} ended could not be recorded: {error}"));
             }
             // What we hold is given back by the kernel; taking it apart first would only keep the caller waiting.
             sys::leave(ended.mirror())
@@ -136,12 +140,20 @@ fn real_tool(tool: Tool, orders: &Configuration) -> Result<Result<RealTool, NoTo
     }))
 }
 
+/// The tool, and how it will be started.
+struct Ready {
+    real: RealTool,
+    program: Result<Program, Stop>,
+}
+
 fn program(
     real: &RealTool,
     call: &Snapshot,
-    mut environment: Vec<Vec<u8>>,
+    child: &environment::Child,
+    inputs: &Inputs,
     event: &audit_event::Event,
 ) -> Result<Program, Stop> {
+    let mut environment = child.entries(inputs);
     environment.push(format!("REEVE_REQUEST_ID={}", event.request_id).into_bytes());
     let strings = |words: Vec<Vec<u8>>| words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let no_nul = |error| Stop::system(std::io::Error::other(error));
@@ -183,17 +195,16 @@ enum Recorder {
 }
 
 impl Recorder {
-    /// Makes the decision durable: in the ledger, or in the spool when nobody answers and the command may go by it. A
+    /// Waits until the decision is durable: in the ledger, or in the spool when nobody answers and the command may go by it. A
     /// sidecar that refuses, or that hangs, is not gone round.
-    fn record(
-        sidecar: Result<Sidecar, CannotRecord>,
+    fn confirm(
+        asked: Result<Submitted, CannotRecord>,
         orders: &Configuration,
         identity: &configuration::Identity,
         judgement: &Judgement,
         event: &audit_event::Event,
     ) -> Result<Recorder, CannotRecord> {
-        let asked =
-            sidecar.and_then(|mut sidecar| sidecar.record(event).map(|()| Recorder::Sidecar(sidecar)));
+        let asked = asked.and_then(Submitted::confirm).map(Recorder::Sidecar);
         let may_spool = matches!(judgement.verdict, Verdict::Allow(_))
             && spool::admits(orders, identity, judgement.invocation.as_ref());
         match asked {

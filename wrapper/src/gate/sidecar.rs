@@ -1,7 +1,7 @@
 //! The gate's side of the socket: one request, one answer, within a deadline.
 
 use audit_event::frame::{self, FrameError};
-use audit_event::{ErrorCode, Event, Outcome, Request, Response};
+use audit_event::{ErrorCode, Event, EventId, Outcome, Request, Response};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
 use nix::sys::time::TimeVal;
 use serde::Serialize;
@@ -23,6 +23,28 @@ pub struct Sidecar {
     stream: UnixStream,
     socket: PathBuf,
     deadline: Duration,
+}
+
+/// A decision on its way into the ledger.
+#[derive(Debug)]
+pub struct Submitted {
+    sidecar: Sidecar,
+    request: Request,
+    id: EventId,
+    sent: std::io::Result<()>,
+    until: Option<Instant>,
+}
+
+impl Submitted {
+    /// Returns when it is durable. Over a connection that broke it is sent again.
+    pub fn confirm(mut self) -> Result<Sidecar, CannotRecord> {
+        let response = self.sidecar.response(self.sent, self.until);
+        match response.and_then(|response| is_recorded(response, self.id.as_str())) {
+            Err(CannotRecord::Unreachable { .. }) => self.sidecar.insist(&self.request, self.id.as_str())?,
+            other => other?,
+        }
+        Ok(self.sidecar)
+    }
 }
 
 /// Why something was not recorded. Nothing may run then.
@@ -90,6 +112,21 @@ impl Sidecar {
         self.stream.as_raw_fd()
     }
 
+    /// Sends the decision, to be made durable; [`Submitted::confirm`] waits for that.
+    pub fn submit(mut self, event: &Event) -> Result<Submitted, CannotRecord> {
+        let request = Request::Record { event: raw(event)? };
+        let frame = frame::encode_request(&request)?;
+        let until = Instant::now().checked_add(self.deadline);
+        let sent = self.stream.write_all(&frame);
+        Ok(Submitted {
+            sidecar: self,
+            request,
+            id: event.event_id.clone(),
+            sent,
+            until,
+        })
+    }
+
     /// Makes the decision durable; returns when it is.
     pub fn record(&mut self, event: &Event) -> Result<(), CannotRecord> {
         self.insist(&Request::Record { event: raw(event)? }, event.event_id.as_str())
@@ -119,29 +156,30 @@ impl Sidecar {
     }
 
     fn recorded(&mut self, request: &Request, id: &str) -> Result<(), CannotRecord> {
-        match self.ask(request)? {
-            Response::Recorded { event_id, .. } if event_id.as_str() == id => Ok(()),
-            Response::Error {
-                code: ErrorCode::Frozen,
-                message,
-            } => Err(CannotRecord::Frozen(message)),
-            Response::Error { message, .. } => Err(CannotRecord::Refused(message)),
-            other => Err(CannotRecord::Garbled(format!("{other:?}"))),
-        }
+        is_recorded(self.ask(request)?, id)
     }
 
     /// One request, one answer.
     pub fn ask(&mut self, request: &Request) -> Result<Response, CannotRecord> {
         let frame = frame::encode_request(request)?;
         let until = Instant::now().checked_add(self.deadline);
-        let bytes = self
-            .exchange(&frame, until)
+        let sent = self.stream.write_all(&frame);
+        self.response(sent, until)
+    }
+
+    /// The answer to what was sent.
+    fn response(
+        &mut self,
+        sent: std::io::Result<()>,
+        until: Option<Instant>,
+    ) -> Result<Response, CannotRecord> {
+        let bytes = sent
+            .and_then(|()| self.receive(until))
             .map_err(|cause| classify(cause, &self.socket, self.deadline))?;
         frame::decode_response(&bytes).map_err(|error| CannotRecord::Garbled(error.to_string()))
     }
 
-    fn exchange(&mut self, frame: &[u8], until: Option<Instant>) -> std::io::Result<Vec<u8>> {
-        self.stream.write_all(frame)?;
+    fn receive(&mut self, until: Option<Instant>) -> std::io::Result<Vec<u8>> {
         let mut prefix = [0_u8; 4];
         self.read_until(&mut prefix, until)?;
         let length = frame::announced_length(prefix).map_err(std::io::Error::other)?;
@@ -164,6 +202,19 @@ impl Sidecar {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether this answer says that `id` is durable.
+fn is_recorded(response: Response, id: &str) -> Result<(), CannotRecord> {
+    match response {
+        Response::Recorded { event_id, .. } if event_id.as_str() == id => Ok(()),
+        Response::Error {
+            code: ErrorCode::Frozen,
+            message,
+        } => Err(CannotRecord::Frozen(message)),
+        Response::Error { message, .. } => Err(CannotRecord::Refused(message)),
+        other => Err(CannotRecord::Garbled(format!("{other:?}"))),
     }
 }
 
