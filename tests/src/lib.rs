@@ -3,6 +3,7 @@
 
 pub mod binaries;
 pub mod differential;
+pub mod host;
 pub mod http;
 pub mod kube_api;
 pub mod load;
