@@ -26,7 +26,8 @@ const SETUP: &str = "set -e\n\
     touch \"$1/root/a-host-of-a-test\"\n\
     exec chroot \"$1/root\" /bin/bash -c 'echo ready; exec cat'\n";
 /// Runs its words in the host, and nowhere else: this machine's own files are not for tests to change.
-const GUARD: &str = "[ -e /a-host-of-a-test ] || { echo 'not in the host' >&2; exit 98; }; exec \"$@\"";
+const GUARD: &str =
+    "cd / && [ -e /a-host-of-a-test ] || { echo 'not in the host' >&2; exit 98; }; exec \"$@\"";
 
 /// The host. It ends with the test.
 pub struct Host {
@@ -217,7 +218,7 @@ impl Host {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.keeper.id()))
-            .args(["--mount", "--root", "--wd=/", "--", "bash", "-c", GUARD, "bash"])
+            .args(["--mount", "--root", "--wd", "--", "bash", "-c", GUARD, "bash"])
             .args(words)
             .env_clear()
             .env(

@@ -1,6 +1,6 @@
 //! `reeve install` on a host of the test's own, with the real tools, and an agent that is another user than root.
 
-use acceptance::http::{Request, Response, Server};
+use acceptance::http::{Body, Request, Response, Server};
 use acceptance::kube_api::Cluster;
 use acceptance::session::Output;
 use acceptance::{host, host::Host, tools};
@@ -83,7 +83,11 @@ fn the_agent_gets_to_the_tools_through_the_gate_only() {
     let cluster = Cluster::start();
     let mut host = fresh(&address(&cluster));
     site(&host);
-    let aws = Server::tcp(|_: &Request| Response::json(&json!({})));
+    let aws = Server::tcp(|_: &Request| Response {
+        status: 200,
+        content_type: "text/xml",
+        body: Body::Bytes(b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>".to_vec()),
+    });
     let github = Server::unix(&host.shared().join("gh.sock"), |request: &Request| {
         Response::json(&json!({"path": request.path(), "full_name": "octo/app"}))
     });
@@ -143,14 +147,13 @@ fn the_agent_gets_to_the_tools_through_the_gate_only() {
     let got = host.agent("kubectl get pods -o name");
     assert_eq!(got.code(), 0, "{}", got.err());
     assert!(got.out().contains("pod/web-1"), "{}", got.out());
-    let bearer = format!("Bearer {TOKEN}");
+    // kubectl sends no token over plain HTTP; but only the kubeconfig knows where the server is.
     assert!(
         cluster
             .server
             .requests()
             .iter()
-            .any(|request| request.header("authorization") == bearer),
-        "the tool has the credentials"
+            .any(|request| request.path().ends_with("/pods"))
     );
     let refused = host.agent("kubectl delete pod web-1");
     assert_eq!(refused.code(), 77, "{}", refused.err());
@@ -231,7 +234,7 @@ fn without_a_sidecar_nothing_runs_and_nothing_hangs() {
 const FORGED: &str = "mkdir -p ~/own/bin && cd ~/own &&\n\
     printf '#!/usr/bin/python3\\nimport os\\nprint(\"ran\", os.getegid(), os.popen(\"cat /etc/reeve-credentials/aws\").read())\\n' >evil &&\n\
     chmod +x evil && mkdir -p tools && cp evil tools/kubectl &&\n\
-    sed 's/\"version\": 1,/\"version\": 1,/' >session.json <<END\n\
+    cat >session.json <<END\n\
     {\"version\": 1, \"session\": \"s\", \"socket\": \"$HOME/own/sock\", \"pins\": {\"identities\": [{\"uid\": $(id -u), \"profile\": \"p\", \"level\": \"L2\"}]},\n\
      \"policies\": {}, \"path\": \"$HOME/own/tools\", \"environment\": {}}\n\
     END\n";
@@ -357,12 +360,13 @@ fn whatever_the_caller_names_is_read_with_the_callers_own_rights() {
 }
 
 /// Says its groups, starts what tools start, and shows what these have.
-const PROBE: &str = "#!/usr/bin/python3\n\
-    import os, subprocess, sys\n\
-    print('tool', os.getgid() == os.getegid(), open('/etc/reeve-credentials/aws').read().count('token'), flush=True)\n\
-    for words in (['git', '--no-pager', 'status', '--short'], ['less', '/etc/reeve-credentials/aws'],\n\
-                  ['sh', '-c', 'id -G; cat /etc/reeve-credentials/aws'], ['bash', '-c', 'id -G; cat /etc/reeve-credentials/aws']):\n\
-        subprocess.run(words, stdin=subprocess.DEVNULL)\n";
+const PROBE: &str = "#!/usr/bin/python3
+import os, subprocess
+print('tool', os.getgid() == os.getegid(), open('/etc/reeve-credentials/aws').read().count('token'), flush=True)
+show = 'id -G; cat /etc/reeve-credentials/aws'
+for words in ['git', '--no-pager', 'status', '--short'], ['less', '/etc/reeve-credentials/aws'], ['sh', '-c', show], ['bash', '-c', show]:
+    subprocess.run(words, stdin=subprocess.DEVNULL)
+";
 
 #[test]
 fn what_a_tool_starts_for_the_agent_has_not_the_group() {
@@ -372,7 +376,9 @@ fn what_a_tool_starts_for_the_agent_has_not_the_group() {
     let cluster = Cluster::start();
     let mut host = fresh(&address(&cluster));
     host.write("/usr/local/bin/gh", PROBE, "0755");
-    let output = host.reeve(&format!("{INSTALL} --tools kubectl,gh=/usr/local/bin/gh"));
+    let output = host.reeve(&format!(
+        "{INSTALL} --tools kubectl,gh=/usr/local/bin/gh --credentials /etc/reeve-credentials/aws"
+    ));
     assert_eq!(output.code(), 0, "{}{}", output.out(), output.err());
     host.start_sidecar();
     let output = host.agent(

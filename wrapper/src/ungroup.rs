@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::tool_path::{self, FileId};
 use crate::{gate, privilege, sys};
 use argv::environment;
+use nix::unistd::{User, getuid};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -95,8 +96,14 @@ fn become_real(args: Vec<OsString>) -> Result<std::convert::Infallible, (String,
         .into_iter()
         .map(|word| text(word.into_vec()))
         .collect::<Result<Vec<_>, _>>()?;
+    // The tools' HOME is closed to the caller, and git ends where it cannot look into it.
+    let home = User::from_uid(getuid())
+        .ok()
+        .flatten()
+        .map(|user| ("HOME".into(), user.dir.into_os_string()));
     let variables = std::env::vars_os()
-        .filter(|(name, _)| !environment::is_secret(&name.to_string_lossy()))
+        .filter(|(name, _)| name != "HOME" && !environment::is_secret(&name.to_string_lossy()))
+        .chain(home)
         .map(|(name, value)| text([name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect::<Result<Vec<_>, _>>()?;
     nix::unistd::execve(&file, &words, &variables).map_err(|errno| {
