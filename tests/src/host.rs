@@ -207,8 +207,9 @@ impl Host {
     /// beside their files: locks and copies of the state before.
     pub fn listing(&self) -> String {
         self.must(
-            "find / -xdev '(' -path /srv/shared -o -path /proc -o -path /sys -o -path /dev ')' -prune -o \
-             '(' -path /etc/.pwd.lock -o -path '/etc/*-' -o -path /var/lib/dpkg/statoverride-old -o -path /var/log ')' -prune -o \
+            "find /etc /home /opt /srv /usr /var -xdev \
+             '(' -path /srv/shared -o -path /var/cache -o -path /var/log -o -path /var/tmp ')' -prune -o \
+             '(' -path /etc/.pwd.lock -o -path '/etc/*-' -o -path /var/lib/dpkg/statoverride-old ')' -prune -o \
              -printf '%p %y %m %u %g %l\\n' | sort; \
              cat /etc/passwd /etc/group /etc/shadow /etc/gshadow /var/lib/dpkg/statoverride",
         )

@@ -5,6 +5,7 @@ pub mod binaries;
 pub mod differential;
 pub mod host;
 pub mod http;
+pub mod installed;
 pub mod kube_api;
 pub mod load;
 pub mod postgres;

@@ -1,64 +1,11 @@
 //! `reeve install` on a host of the test's own, with the real tools, and an agent that is another user than root.
 
+use acceptance::host::{self, Host};
 use acceptance::http::{Body, Request, Response, Server};
+use acceptance::installed::{INSTALL, TOKEN, address, fresh, installed};
 use acceptance::kube_api::Cluster;
-use acceptance::session::Output;
-use acceptance::{host, host::Host, tools};
 use serde_json::{Value, json};
-use std::path::Path;
-
-/// What only the gate may have, and what shows up wherever it is leaked.
-const TOKEN: &str = "token-that-the-agent-must-not-have";
-/// How it is installed in most tests.
-const INSTALL: &str = "install --agent-user agent --env-file /etc/reeve-credentials/environment";
-
-/// A host with the real tools and credentials for them, nothing installed yet.
-fn fresh(server: &str) -> Host {
-    let host = Host::new();
-    host.put(&tools::real("kubectl"), Path::new("/usr/local/bin/kubectl"));
-    let kubeconfig = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "here",
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-    });
-    host.write(
-        "/etc/reeve-credentials/kubeconfig",
-        &kubeconfig.to_string(),
-        "0600",
-    );
-    host.write(
-        "/etc/reeve-credentials/gh/config.yml",
-        "http_unix_socket: /srv/shared/gh.sock\n",
-        "0644",
-    );
-    let hosts = format!("github.com:\n    oauth_token: {TOKEN}\n    user: octo\n");
-    host.write("/etc/reeve-credentials/gh/hosts.yml", &hosts, "0600");
-    let aws = format!("[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = {TOKEN}\n");
-    host.write("/etc/reeve-credentials/aws", &aws, "0600");
-    let environment = "# What the tools get.\nKUBECONFIG=/etc/reeve-credentials/kubeconfig\n\
-        AWS_SHARED_CREDENTIALS_FILE=/etc/reeve-credentials/aws\nAWS_DEFAULT_REGION=us-east-1\n\
-        AWS_EC2_METADATA_DISABLED=true\nAWS_MAX_ATTEMPTS=1\n\
-        GH_CONFIG_DIR=/etc/reeve-credentials/gh\nGH_NO_UPDATE_NOTIFIER=1\n";
-    host.write("/etc/reeve-credentials/environment", environment, "0600");
-    host
-}
-
-fn address(cluster: &Cluster) -> String {
-    format!("http://127.0.0.1:{}", cluster.server.port)
-}
-
-fn installed(server: &str) -> Host {
-    let mut host = fresh(server);
-    let output = host.reeve(INSTALL);
-    assert_eq!(output.code(), 0, "{}{}", output.out(), output.err());
-    host.start_sidecar();
-    host
-}
-
-fn says(output: &Output, text: &str) -> bool {
-    output.out().contains(text) || output.err().contains(text)
-}
+use std::os::unix::process::ExitStatusExt;
 
 /// Our own L2, and an endpoint on the command line: Debian's aws takes one from nowhere else.
 fn site(host: &Host) {
@@ -230,180 +177,274 @@ fn without_a_sidecar_nothing_runs_and_nothing_hangs() {
     assert_eq!(cluster.server.requests().len(), 0);
 }
 
-/// Orders as an agent would write them: everything allowed, by a sidecar and with tools of its own.
-const FORGED: &str = "mkdir -p ~/own/bin && cd ~/own &&\n\
-    printf '#!/usr/bin/python3\\nimport os\\nprint(\"ran\", os.getegid(), os.popen(\"cat /etc/reeve-credentials/aws\").read())\\n' >evil &&\n\
-    chmod +x evil && mkdir -p tools && cp evil tools/kubectl &&\n\
-    cat >session.json <<END\n\
-    {\"version\": 1, \"session\": \"s\", \"socket\": \"$HOME/own/sock\", \"pins\": {\"identities\": [{\"uid\": $(id -u), \"profile\": \"p\", \"level\": \"L2\"}]},\n\
-     \"policies\": {}, \"path\": \"$HOME/own/tools\", \"environment\": {}}\n\
-    END\n";
-
 #[test]
-fn a_copy_or_a_link_of_the_gate_has_no_power() {
+fn a_second_run_changes_nothing_and_uninstall_puts_everything_back() {
     if host::is_left_out() {
         return;
     }
-    let cluster = Cluster::start();
-    let host = installed(&address(&cluster));
-    assert!(host.agent(FORGED).status.success());
-    let group = host.must("getent group reeve | cut -d: -f3").trim().to_owned();
-    let gate = "/usr/lib/reeve/bin/reeve";
-
-    // A copy has not the group: with forged orders it is a gate of the agent's own, over what the agent has anyway.
-    let copied = host.agent(&format!(
-        "cp {gate} own/bin/kubectl; own/bin/kubectl get pods; stat -c %a own/bin/kubectl"
-    ));
-    assert!(
-        !says(&copied, TOKEN) && !says(&copied, &format!("ran {group}")),
-        "{copied:?}"
-    );
-    assert!(
-        copied.out().ends_with("755\n") || copied.out().ends_with("700\n"),
-        "{}",
-        copied.out()
-    );
-    let copied = host.agent(&format!(
-        "mkdir -p far/away; cp {gate} far/away/kubectl; far/away/kubectl get pods"
-    ));
-    assert_eq!(copied.code(), 78, "{}", copied.err());
-    assert!(says(&copied, "not readable for this gate"), "{}", copied.err());
-
-    // A hard link has the group. Where the kernel forbids it (fs.protected_hardlinks), root makes it here for the agent.
-    host.must(&format!(
-        "rm -f /home/agent/own/bin/kubectl; mkdir -p /usr/lib/own/bin; cp -r /home/agent/own/tools /home/agent/own/session.json /usr/lib/own/; \
-         chown -R agent /usr/lib/own; ln {gate} /usr/lib/own/bin/kubectl"
-    ));
-    let linked = host.agent("sed -i \"s#$HOME/own#/usr/lib/own#g\" /usr/lib/own/session.json; /usr/lib/own/bin/kubectl get pods -o name");
+    let mut host = fresh("http://127.0.0.1:9");
+    // What packages' files were told before must be told again.
+    host.must("dpkg-statoverride --update --add root daemon 0755 /usr/bin/gh; mkdir -p /run/systemd/system");
+    let before = host.listing();
+    let planned = host.reeve(&format!("{INSTALL} --dry-run --json"));
+    assert_eq!(planned.code(), 0, "{}", planned.err());
     assert_eq!(
-        linked.code(),
-        0,
-        "the host's orders hold, wherever the link is: {linked:?}"
+        different(&before, &host.listing()),
+        Vec::<String>::new(),
+        "--dry-run changes nothing"
     );
-    assert!(
-        linked.out().contains("pod/web-1") && !says(&linked, "ran"),
-        "{linked:?}"
-    );
-    assert_eq!(host.agent("/usr/lib/own/bin/kubectl delete pod web-1").code(), 77);
+    let changes = |output: &acceptance::session::Output| {
+        let lines = output.out();
+        let lines = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+        lines.filter(|line| line["action"] == "change").count()
+    };
 
-    // A symbolic link, and any name that it may be called by.
-    let named = host.agent(&format!(
-        "ln -sf {gate} own/bin/kubectl; own/bin/kubectl get pods -o name; echo $?; own/bin/kubectl delete pod x; echo $?\n\
-         for name in '' / . .. git ungroup less -bash '../../kubectl' '/home/agent/own/tools/evil' reeve .reeve; do\n\
-         (exec -a \"$name\" {gate} /etc/reeve-credentials/aws) </dev/null; done\n\
-         (exec -a kubectl {gate} delete pod x); echo $?"
-    ));
-    assert!(named.out().starts_with("pod/web-1"), "{named:?}");
-    assert!(
-        named.out().contains("\n0\n77\n") && named.out().ends_with("77\n"),
-        "{named:?}"
-    );
-    assert!(!says(&named, TOKEN) && !says(&named, "ran"), "{named:?}");
+    let first = host.reeve(&format!("{INSTALL} --json"));
+    assert_eq!(first.code(), 0, "{}", first.err());
+    assert_eq!(changes(&first), changes(&planned), "what was planned was done");
+    let installed = host.listing();
+    assert_ne!(installed, before);
+    let again = host.reeve(&format!("{INSTALL} --json"));
+    assert_eq!((again.code(), changes(&again)), (0, 0), "{}", again.out());
+    assert!(host.reeve(INSTALL).out().contains("nothing to change"));
+    assert_eq!(different(&installed, &host.listing()), Vec::<String>::new());
+    let told = host.must("dpkg-statoverride --list /usr/bin/gh /usr/bin/aws");
+    assert_eq!(told, "root reeve 750 /usr/bin/gh\nroot reeve 750 /usr/bin/aws\n");
+    host.must("systemd-analyze verify --man=no /etc/systemd/system/reeved.service");
 
-    // Where the kernel ignores the bit there is no group, and so no orders.
-    let ignored = host.agent(&format!(
-        "setpriv --no-new-privs {gate} --version; setpriv --no-new-privs kubectl get pods"
-    ));
-    assert_eq!(ignored.code(), 78, "{ignored:?}");
-    assert!(says(&ignored, "no_new_privs"), "{}", ignored.err());
-    let namespaced = host.agent(
-        "unshare --user --map-root-user bash -c 'mount --bind own /etc 2>/dev/null; kubectl get pods' && echo it ran",
-    );
-    assert!(
-        !says(&namespaced, "it ran") && !says(&namespaced, TOKEN),
-        "{namespaced:?}"
-    );
-    assert_eq!(cluster.mutations(), Vec::<String>::new());
-}
+    // One tool less: it is opened again.
+    let fewer = host.reeve(&format!("{INSTALL} --tools kubectl,aws"));
+    assert_eq!(fewer.code(), 0, "{}", fewer.err());
+    assert_eq!(host.must("stat -c '%U:%G %a' /usr/bin/gh"), "root:daemon 755\n");
 
-#[test]
-fn whatever_the_caller_names_is_read_with_the_callers_own_rights() {
-    if host::is_left_out() {
-        return;
-    }
-    let cluster = Cluster::start();
-    let mut host = installed(&address(&cluster));
-    let secret = "/etc/reeve-credentials/kubeconfig";
-    for line in [
-        format!("kubectl diff -f {secret}"),
-        format!("kubectl apply --dry-run=server -f {secret}"),
-        format!("kubectl get -f {secret}"),
-        format!("kubectl get pods --kubeconfig {secret}"),
-        format!("kubectl get pods -o go-template-file={secret}"),
-        format!("kubectl get -k {secret}"),
-        "aws logs describe-log-groups --log-group-name-prefix file:///etc/reeve-credentials/aws".to_owned(),
-        "gh api repos/o/r/issues -F body=@/etc/reeve-credentials/gh/hosts.yml".to_owned(),
-        format!("reeve check -- kubectl diff -f {secret}"),
-        format!("reeve policy test --governance {secret}"),
-        format!("reeve audit verify {secret}"),
-        format!("reeve audit find-secret --key {secret} /var/lib/reeve </dev/null"),
-        "reeve policy show --governance /etc/reeve-credentials".to_owned(),
-        "reeve run -- bash -c 'cat /etc/reeve-credentials/aws; kubectl config view --raw; id -gn'".to_owned(),
-        format!("reeve install --dry-run --agent-user agent --env-file {secret}"),
-        "reeve uninstall".to_owned(),
-    ] {
-        let output = host.agent(&line);
-        assert!(!says(&output, TOKEN), "{line}: {output:?}");
-        let has_run_a_session = line.starts_with("reeve run");
-        assert!(
-            output.code() != 0 || has_run_a_session && output.out().contains("agent\n"),
-            "{line}: {output:?}"
-        );
-    }
-    let said = host.agent(&format!("kubectl diff -f {secret}"));
-    assert!(says(&said, "ermission denied"), "{}", said.err());
-    assert_eq!(cluster.server.requests().len(), 0);
-    host.stop_sidecar();
-    let recorded = host.must("cat /var/lib/reeve/events.ndjson");
-    let digest = host.must(&format!("sha256sum {secret} | cut -c1-64"));
-    assert!(!recorded.contains(TOKEN) && !recorded.contains(digest.trim()));
-}
-
-/// Says its groups, starts what tools start, and shows what these have.
-const PROBE: &str = "#!/usr/bin/python3
-import os, subprocess
-print('tool', os.getgid() == os.getegid(), open('/etc/reeve-credentials/aws').read().count('token'), flush=True)
-show = 'id -G; cat /etc/reeve-credentials/aws'
-for words in ['git', '--no-pager', 'status', '--short'], ['less', '/etc/reeve-credentials/aws'], ['sh', '-c', show], ['bash', '-c', show]:
-    subprocess.run(words, stdin=subprocess.DEVNULL)
-";
-
-#[test]
-fn what_a_tool_starts_for_the_agent_has_not_the_group() {
-    if host::is_left_out() {
-        return;
-    }
-    let cluster = Cluster::start();
-    let mut host = fresh(&address(&cluster));
-    host.write("/usr/local/bin/gh", PROBE, "0755");
-    let output = host.reeve(&format!(
-        "{INSTALL} --tools kubectl,gh=/usr/local/bin/gh --credentials /etc/reeve-credentials/aws"
-    ));
-    assert_eq!(output.code(), 0, "{}{}", output.out(), output.err());
     host.start_sidecar();
-    let output = host.agent(
-        "git init --quiet repository && cd repository && touch a\n\
-         printf '#!/bin/bash -p\\n(id -G; cat /etc/reeve-credentials/aws; ls -l /proc/self/fd) >>~/monitored 2>&1\\n' >~/monitor\n\
-         chmod +x ~/monitor; git config core.fsmonitor ~/monitor\n\
-         GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.pager GIT_CONFIG_VALUE_0=~/monitor gh pr list -R o/r",
-    );
-    assert_eq!(output.code(), 0, "{output:?}");
+    let refused = host.reeve("uninstall");
+    assert_eq!(refused.code(), 73, "{}", refused.out());
     assert!(
-        output.out().starts_with("tool False 1\n"),
-        "the tool has the group: {}",
-        output.out()
+        refused.err().contains("the sidecar is running"),
+        "{}",
+        refused.err()
     );
-    let own = host.must("id -G agent");
-    let shells = output.out().lines().filter(|line| *line == own.trim()).count();
-    assert_eq!(shells, 2, "shells give it up: {output:?}");
-    assert!(!says(&output, TOKEN), "{output:?}");
-    let monitored = host.must("cat /home/agent/monitored");
+    host.stop_sidecar();
+
+    let undone = host.reeve("uninstall");
+    assert_eq!(undone.code(), 0, "{}", undone.err());
+    assert_eq!(
+        host.must("stat -c '%U:%G %a' /var/lib/reeve"),
+        "reeved:reeved 750\n",
+        "the record stays"
+    );
+    let purged = host.reeve("uninstall --purge");
+    assert_eq!(purged.code(), 0, "{}", purged.err());
+    host.must("rm -rf /run/reeve");
+    assert_eq!(different(&before, &host.listing()), Vec::<String>::new());
     assert!(
-        monitored.starts_with(&own),
-        "what git runs has the agent's groups only: {monitored}"
+        host.reeve("uninstall")
+            .out()
+            .contains("nothing is installed here")
     );
+}
+
+/// The lines that are in one of them only.
+fn different(one: &str, other: &str) -> Vec<String> {
+    let lines = |text: &str| {
+        text.lines()
+            .map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    lines(one).symmetric_difference(&lines(other)).cloned().collect()
+}
+
+#[test]
+fn an_installation_that_was_killed_is_completed_or_taken_back() {
+    if host::is_left_out() {
+        return;
+    }
+    let rounds: u32 = std::env::var("REEVE_INSTALL_KILLS").map_or(4, |text| text.parse().expect("a number"));
+    let host = fresh("http://127.0.0.1:9");
+    let before = host.listing();
+    let mut killed = 0;
+    for round in 0..rounds {
+        // The whole takes about a second here; the first tenth of it changes nothing.
+        let after = 0.1 + f64::from(round) * 0.15;
+        let output = host.root(&format!(
+            "timeout --signal=KILL {after} /opt/reeve/reeve {INSTALL}"
+        ));
+        killed += u32::from(output.status.signal() == Some(9));
+        if round % 2 == 1 {
+            let undone = host.reeve("uninstall --purge");
+            assert_eq!(undone.code(), 0, "round {round}: {}", undone.err());
+            assert_eq!(
+                different(&before, &host.listing()),
+                Vec::<String>::new(),
+                "round {round}"
+            );
+        }
+        let opened = host.agent("cat /etc/reeve-credentials/aws");
+        assert_ne!(opened.code(), 0, "round {round}");
+    }
+    assert!(killed > 0, "some were killed on the way");
+    let done = host.reeve(INSTALL);
+    assert_eq!(done.code(), 0, "{}", done.err());
+    assert!(host.reeve(INSTALL).out().contains("nothing to change"));
+    assert_ne!(host.agent("/usr/local/bin/kubectl version").code(), 0);
+    assert_eq!(host.reeve("uninstall --purge").code(), 0);
+    assert_eq!(different(&before, &host.listing()), Vec::<String>::new());
+}
+
+#[test]
+fn what_would_make_an_installation_worthless_forbids_it() {
+    if host::is_left_out() {
+        return;
+    }
+    let host = fresh("http://127.0.0.1:9");
+    host.must(
+        "useradd --groups sudo mighty; groupadd --system reeve; useradd --groups reeve insider; useradd --gid reeve native; \
+         install -d -o agent /home/agent/keys; echo x >/home/agent/keys/key; chmod 0755 /home/agent; mkdir -m 0700 /srv/closed; \
+         echo x >/srv/closed/key; mkdir -m 0777 /srv/open; echo x >/srv/open/key; cp /bin/true /srv/open/aws; \
+         echo GH_TOKEN=x >/etc/open-environment; chmod 0644 /etc/open-environment; \
+         mkdir /etc/private; touch /etc/private/kubectl; ln -s /usr/bin/env /usr/local/bin/psql",
+    );
+    let before = host.listing();
+    let refused = |words: &str, exit: i32, said: &str| {
+        let output = host.reeve(&format!("install {words}"));
+        assert_eq!(output.code(), exit, "{words}: {output:?}");
+        assert!(output.err().contains(said), "{words}: {}", output.err());
+    };
+    refused(
+        "--agent-user root",
+        77,
+        "`root` is root, from whom nothing can be kept",
+    );
+    refused("--agent-user nobody-there", 77, "there is no user `nobody-there`");
+    refused("--agent-user mighty", 77, "in the group `sudo`");
+    refused("--agent-user insider", 77, "in the group `reeve`");
+    refused("--agent-user native", 77, "in the group `reeve`");
+    refused(
+        "--agent-user agent --tools no-such-tool",
+        127,
+        "there is no no-such-tool in",
+    );
+    refused(
+        "--agent-user agent --tools aws=/srv/open/aws",
+        78,
+        "somebody besides root can write",
+    );
+    refused("--agent-user agent", 78, "starts other programs too"); // psql, above
+    let tools = "--agent-user agent --tools kubectl,aws,gh";
+    refused(
+        &format!("{tools} --credentials /home/agent/keys/key"),
+        78,
+        "the agent's own home",
+    );
+    refused(
+        &format!("{tools} --credentials /srv/closed/key"),
+        78,
+        "cannot enter",
+    );
+    refused(
+        &format!("{tools} --credentials /srv/open/key"),
+        78,
+        "somebody besides root can write",
+    );
+    refused(&format!("{tools} --credentials /nowhere"), 78, "No such file");
+    refused(
+        &format!("{tools} --env KUBECONFIG=/srv/open/key"),
+        78,
+        "somebody besides root can write",
+    );
+    refused(
+        &format!("{tools} --env GH_TOKEN=x"),
+        64,
+        "every user of this host can see",
+    );
+    refused(
+        &format!("{tools} --env PATH=/tmp"),
+        64,
+        "the installation needs it",
+    );
+    refused(
+        &format!("{tools} --env-file /etc/open-environment"),
+        64,
+        "must be root's, mode 0600",
+    );
+    refused(&format!("{tools} --level L4"), 78, "track");
+    refused(
+        &format!("{tools} --minimum-version kubectl=999.1"),
+        78,
+        "and 999.1 is asked for",
+    );
+    let as_agent = host
+        .agent("/opt/reeve/reeve install --agent-user agent; echo $?; /opt/reeve/reeve uninstall; echo $?");
+    assert_eq!(as_agent.out(), "77\n77\n", "{}", as_agent.err());
+    host.must("test ! -e /etc/reeve/gate.json; /opt/reeve/reeve uninstall --purge");
+    assert_eq!(different(&before, &host.listing()), Vec::<String>::new());
+
+    host.must("mkdir -m 0755 /etc/reeve; echo mine >/etc/reeve/gate.json");
+    let in_the_way = host.reeve(&format!("install {tools}"));
+    assert_eq!(in_the_way.code(), 73, "{in_the_way:?}");
+    assert_eq!(
+        host.must("cat /etc/reeve/gate.json"),
+        "mine\n",
+        "an operator's own file is left alone"
+    );
+}
+
+#[test]
+fn a_tool_below_its_least_version_or_changed_since_is_not_executed() {
+    if host::is_left_out() {
+        return;
+    }
+    let mut host = fresh("http://127.0.0.1:9");
+    let floors = "--minimum-version gh=2.1 --minimum-version aws=2.0 --minimum-version kubectl=1.10";
+    let output = host.reeve(&format!("{INSTALL} --tools kubectl,aws,gh {floors}"));
+    assert_eq!(output.code(), 0, "{}", output.err());
+    host.start_sidecar();
+    // The tool is not asked for its version at each call: it would leave a trace in what it is asked.
+    let runs = host.agent("gh --version; aws --version; kubectl version --client");
+    assert_eq!(runs.code(), 0, "{}", runs.err());
+    host.must("sed -i 's/\"gh\": \"2.1\"/\"gh\": \"99.1\"/' /etc/reeve/gate.json");
+    let low = host.agent("gh --version");
+    assert_eq!(low.code(), 126, "{low:?}");
     assert!(
-        !monitored.contains(TOKEN) && !monitored.contains("memfd"),
-        "{monitored}"
+        says_both(&low.err(), "is version 2.", "99.1 is asked for"),
+        "{}",
+        low.err()
     );
+    host.must("touch /usr/bin/aws; chmod 0750 /usr/bin/aws");
+    let changed = host.agent("aws --version");
+    assert_eq!(changed.code(), 126, "{changed:?}");
+    assert!(
+        says_both(
+            &changed.err(),
+            "it was changed since it was version 2.",
+            "run `reeve install` again"
+        ),
+        "{}",
+        changed.err()
+    );
+    host.must("sed -i '/\"versions\": {/,/^  },/d' /etc/reeve/gate.json");
+    let unknown = host.agent("kubectl version --client");
+    assert!(
+        says_both(
+            &unknown.err(),
+            "version 1.10 is asked for",
+            "its version is not known"
+        ),
+        "{}",
+        unknown.err()
+    );
+    host.stop_sidecar();
+    let again = host.reeve(&format!("{INSTALL} --tools kubectl,aws,gh {floors} --checksums"));
+    assert_eq!(again.code(), 0, "{}", again.err());
+    host.start_sidecar();
+    let runs = host.agent("gh --version && aws --version && kubectl version --client");
+    assert_eq!(runs.code(), 0, "{}", runs.err());
+    host.stop_sidecar();
+}
+
+fn says_both(text: &str, one: &str, other: &str) -> bool {
+    text.contains(one) && text.contains(other)
 }
