@@ -291,3 +291,18 @@ fn a_stop_signal_to_the_gate_alone_stops_both() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "status 4\n");
 }
+
+/// Ignoring SIGCHLD is inherited; a gate that kept it so would wait for ever for an end that nobody tells it.
+#[test]
+fn a_caller_that_ignores_the_ends_of_its_children_does_not_make_the_gate_hang() {
+    let mut scratch = Scratch::new();
+    scratch.stand_in("kubectl", "#!/bin/bash\ntrap -p CHLD\nexit 7\n");
+    let output = scratch.run("trap '' CHLD; kubectl get pods; echo $?");
+    assert_eq!(
+        output.out(),
+        "trap -- '' SIGCHLD\n7\n",
+        "the tool finds it as without the gate: {}",
+        output.err()
+    );
+    assert_eq!(scratch.outcomes().len(), 1);
+}

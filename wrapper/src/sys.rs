@@ -26,25 +26,30 @@ pub unsafe fn arguments(count: c_int, words: *const *const c_char) -> Vec<OsStri
         .collect()
 }
 
-/// How the process found its standard descriptors, what it ignores itself, and limits that are too low for it, to hand on
+/// How the process found its standard descriptors, what it handles otherwise itself, and limits that are too low for it, to hand on
 /// unchanged.
 #[derive(Debug)]
 pub struct Inherited {
-    ignored: Vec<(Signal, SigAction)>,
+    actions: Vec<(Signal, SigAction)>,
     /// Soft and hard limits whose soft one was raised.
     limits: Vec<(Resource, u64, u64)>,
     /// Stand-ins on closed descriptors 0–2, so that nothing of ours lands there; closed on exec.
     _placeholders: Vec<OwnedFd>,
 }
 
-/// Ignores SIGPIPE and SIGXFSZ (a write to a dead peer, or beyond a limit, must be an error and not our death) and keeps
-/// descriptors 0–2 from being reused when they were closed. Call once, first.
+/// Ignores SIGPIPE and SIGXFSZ (a write to a dead peer, or beyond a limit, must be an error and not our death), does not ignore
+/// SIGCHLD (the end of a program that was started here would be hidden) and keeps descriptors 0–2 from being reused when they were closed. Call once, first.
 pub fn prepare() -> io::Result<Inherited> {
-    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    let mut ignored = Vec::new();
-    for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
-        // SAFETY: SIG_IGN runs no code of ours.
-        ignored.push((signal, unsafe { sigaction(signal, &ignore) }?));
+    let handled = [
+        (Signal::SIGPIPE, SigHandler::SigIgn),
+        (Signal::SIGXFSZ, SigHandler::SigIgn),
+        (Signal::SIGCHLD, SigHandler::SigDfl),
+    ];
+    let mut actions = Vec::new();
+    for (signal, handler) in handled {
+        let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+        // SAFETY: neither SIG_IGN nor SIG_DFL runs code of ours.
+        actions.push((signal, unsafe { sigaction(signal, &action) }?));
     }
     let mut limits = Vec::new();
     // A manifest's directory takes a descriptor for each file, and memory files count as files.
@@ -56,7 +61,7 @@ pub fn prepare() -> io::Result<Inherited> {
         let null: OwnedFd = std::fs::File::open("/dev/null")?.into(); // CLOEXEC, as all of std's
         if null.as_raw_fd() > 2 {
             return Ok(Inherited {
-                ignored,
+                actions,
                 limits,
                 _placeholders: placeholders,
             });
@@ -79,7 +84,7 @@ fn raise_to(resource: Resource, enough: u64) -> io::Result<Option<(Resource, u64
 #[derive(Debug)]
 pub struct Before {
     mask: SigSet,
-    /// An ignored SIGCHLD would hide the program's end, an ignored terminal stop its stopping.
+    /// An ignored terminal stop would hide the program's stopping.
     actions: Vec<(Signal, SigAction)>,
     /// Counts to SIGALRM: it was set for the program. A fork does not inherit it, an exec does.
     alarm: nix::libc::itimerval,
@@ -95,7 +100,7 @@ impl Before {
         let mask = set_mask(nix::libc::SIG_BLOCK, followed)?;
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         let mut actions = Vec::new();
-        for signal in [Signal::SIGCHLD, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
+        for signal in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
             // SAFETY: SIG_DFL runs no code of ours.
             actions.push((signal, unsafe { sigaction(signal, &default) }?));
         }
@@ -120,7 +125,7 @@ impl Before {
 
     /// In the child, last: puts everything back. Makes system calls only.
     fn put_back(&self, inherited: &Inherited) -> Result<(), Errno> {
-        for (signal, action) in self.actions.iter().chain(&inherited.ignored) {
+        for (signal, action) in self.actions.iter().chain(&inherited.actions) {
             // SAFETY: puts back the disposition that was inherited, SIG_DFL or SIG_IGN.
             unsafe { sigaction(*signal, action) }?;
         }
