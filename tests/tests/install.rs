@@ -78,11 +78,18 @@ fn the_agent_gets_to_the_tools_through_the_gate_only() {
         "/etc/reeve/gate.json",
         "/etc/reeve/redaction.key",
         "/etc/reeve/install.json",
-        "/run/reeve/reeved.sock",
     ] {
         assert_ne!(host.agent(&format!("cat {file}")).code(), 0, "{file}");
     }
     assert_ne!(host.agent("ls /var/lib/reeve /var/lib/reeve-home").code(), 0);
+    let asked = host.agent(
+        "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"/run/reeve/reeved.sock\")' 2>&1 | tail -n 1",
+    );
+    assert!(
+        asked.out().contains("Permission denied"),
+        "only the gate asks the sidecar: {}",
+        asked.out()
+    );
 
     let doctor = host.agent("reeve doctor --json");
     assert_eq!(

@@ -425,4 +425,29 @@ mod tests {
                 .ends_with("it is not executable")
         );
     }
+
+    #[test]
+    fn a_version_is_known_of_a_file_until_it_changes() {
+        let root = tempfile::tempdir().unwrap();
+        let file = tool(root.path(), "kubectl", 0o755);
+        let open = || RealTool::open(file.clone()).unwrap();
+        let known = |version: &str| KnownVersion {
+            file: open().pin().unwrap(),
+            version: version.to_owned(),
+        };
+        let fault = |minimum: &str, known: Option<&KnownVersion>| {
+            let checked = open().check_version(minimum, known);
+            checked
+                .map_err(|error| error.to_string())
+                .err()
+                .unwrap_or_default()
+        };
+        let now = known("1.24.3");
+        assert_eq!(fault("1.24", Some(&now)), "");
+        assert!(fault("1.25", Some(&now)).contains("it is version 1.24.3, and 1.25 is asked for"));
+        assert!(fault("1.24", None).contains("its version is not known"));
+        assert!(fault("1.24", Some(&known("unknown"))).contains("cannot be compared"));
+        fs::write(&file, "#!/bin/sh\n# another\n").unwrap();
+        assert!(fault("1.24", Some(&now)).contains("it was changed since it was version 1.24.3"));
+    }
 }

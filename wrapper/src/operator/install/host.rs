@@ -251,14 +251,26 @@ pub enum Back {
     Left(String),
 }
 
+/// What an entry is about, for people.
+pub fn name_of(entry: &Entry) -> String {
+    match entry {
+        Entry::Group { name } => format!("group {name}"),
+        Entry::User { name } => format!("user {name}"),
+        Entry::Directory { path } => format!("directory {}", path.display()),
+        Entry::File { path } | Entry::Link { path } | Entry::Access { path, .. } => {
+            path.display().to_string()
+        }
+    }
+}
+
 /// What putting an entry back means, for people.
 pub fn putting_back(entry: &Entry) -> String {
     match entry {
-        Entry::Group { name } => format!("remove the group {name}"),
-        Entry::User { name } => format!("remove the user {name}"),
-        Entry::Directory { path } => format!("remove the directory {}", path.display()),
-        Entry::File { path } => format!("remove the file {}", path.display()),
-        Entry::Link { path } => format!("remove the link {}", path.display()),
+        Entry::Group { .. }
+        | Entry::User { .. }
+        | Entry::Directory { .. }
+        | Entry::File { .. }
+        | Entry::Link { .. } => format!("remove {}", name_of(entry)),
         Entry::Access {
             path, uid, gid, mode, ..
         } => format!(

@@ -302,7 +302,7 @@ pub fn uninstall(options: &Uninstall) -> Result<i32, Failure> {
     if options.dry_run {
         for entry in looked_at.entries().iter().rev() {
             match kept(entry) {
-                true => told.line("keep", &host::putting_back(entry), "only with --purge")?,
+                true => told.line("keep", &host::name_of(entry), "--purge would remove it")?,
                 false => told.line("change", &host::putting_back(entry), "")?,
             }
         }
@@ -317,7 +317,7 @@ pub fn uninstall(options: &Uninstall) -> Result<i32, Failure> {
         .filter(|entry| entry.path() != Some(Path::new(layout::ETC)))
     {
         if kept(entry) {
-            told.line("keep", &host::putting_back(entry), "only with --purge")?;
+            told.line("keep", &host::name_of(entry), "--purge would remove it")?;
             continue;
         }
         let back = host::put_back(entry)?;
@@ -434,6 +434,10 @@ impl Told {
                 user = layout::SIDECAR
             )
         };
+        let runs = std::os::unix::net::UnixStream::connect(layout::SOCKET).is_ok();
+        if runs && changes > 0 && !self.dry_run {
+            self.words("the sidecar still runs with what was before: restart it\n")?;
+        }
         self.words(&format!(
             "{changed}\n\n\
              The sidecar must run, or nothing runs for the agent:\n  {start}\n\

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_closed_is_named() {
-        let root = tempfile::tempdir().unwrap(); // mode 0700
+        let root = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(root.path(), Permissions::from_mode(0o700)).unwrap();
         let said = reached_by(&root.path().join("file"), None).unwrap_err();
         assert!(said.contains("cannot enter"), "{said}");
         assert!(reached_by(Path::new("/usr/bin/env"), None).is_ok());
