@@ -455,3 +455,105 @@ fn a_tool_below_its_least_version_or_changed_since_is_not_executed() {
 fn says_both(text: &str, one: &str, other: &str) -> bool {
     text.contains(one) && text.contains(other)
 }
+
+#[test]
+fn doctor_names_what_is_open_around_an_installation() {
+    if host::is_left_out() {
+        return;
+    }
+    let host = fresh("http://127.0.0.1:9");
+    host.must("chmod 0644 /etc/reeve-credentials/kubeconfig");
+    let output = host.reeve(INSTALL);
+    assert_eq!(output.code(), 0, "{}", output.err());
+    assert!(
+        output
+            .out()
+            .contains("kubeconfig could be read by the agent until now"),
+        "{}",
+        output.out()
+    );
+    let nothing = host.agent("reeve doctor");
+    assert_eq!(nothing.code(), 0, "{}", nothing.out());
+    assert!(
+        nothing.out().contains("169.254.169.254"),
+        "it says what it does not look at: {}",
+        nothing.out()
+    );
+    for (opened, said, closed) in [
+        (
+            "cp /usr/bin/env /usr/local/bin/enver; chmod u+s /usr/local/bin/enver",
+            "enver runs with the rights of user 0",
+            "rm /usr/local/bin/enver",
+        ),
+        (
+            "cp /usr/bin/env /usr/local/bin/enver; chgrp reeve /usr/local/bin/enver; chmod g+s /usr/local/bin/enver",
+            "enver gives the gate's group to whoever starts it",
+            "rm /usr/local/bin/enver",
+        ),
+        (
+            "cp /usr/local/bin/kubectl /opt/k; install -m 755 /opt/k /usr/local/bin/kubectl-1.30",
+            "kubectl-1.30 can be started",
+            "rm /usr/local/bin/kubectl-1.30",
+        ),
+        (
+            "mkdir -p /etc/cron.d; chmod o+w /etc/cron.d",
+            "/etc/cron.d can be written",
+            "chmod o-w /etc/cron.d",
+        ),
+        (
+            "chmod o+w /usr/lib/python3/dist-packages",
+            "dist-packages can be written",
+            "chmod o-w /usr/lib/python3/dist-packages",
+        ),
+        (
+            "gpasswd -a agent staff",
+            "in the group `staff`",
+            "gpasswd -d agent staff",
+        ),
+        (
+            "gpasswd -a agent reeve",
+            "in the group `reeve`, whose members may start the real tools",
+            "gpasswd -d agent reeve",
+        ),
+        (
+            "install -D -o agent /etc/reeve-credentials/aws /home/agent/.aws/credentials",
+            ".aws/credentials can be read",
+            "rm -r /home/agent/.aws",
+        ),
+        (
+            "chmod o+w /etc/reeve",
+            "/etc/reeve can be written, so /etc/reeve/gate.json can be replaced",
+            "chmod o-w /etc/reeve",
+        ),
+        (
+            "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/run/docker.sock\")'; chmod 0666 /run/docker.sock",
+            "docker.sock takes orders",
+            "rm /run/docker.sock",
+        ),
+        (
+            "echo 'agent ALL=(ALL) NOPASSWD: /usr/bin/true' >/etc/sudoers.d/agent; chmod 0440 /etc/sudoers.d/agent",
+            "sudo lets this user run something",
+            "rm /etc/sudoers.d/agent",
+        ),
+    ] {
+        host.must(opened);
+        let output = host.agent("reeve doctor");
+        assert_eq!(output.code(), 1, "{opened}: {}", output.out());
+        assert!(output.out().contains(said), "{opened}: {}", output.out());
+        host.must(closed);
+        let output = host.agent("reeve doctor");
+        assert_eq!(output.code(), 0, "{closed}: {}", output.out());
+    }
+    let bound = host.agent("setpriv --no-new-privs /usr/lib/reeve/shims/reeve doctor");
+    assert!(
+        bound.out().contains("no_new_privs is set here"),
+        "{}",
+        bound.out()
+    );
+    let open = host.agent("GH_TOKEN=x reeve doctor");
+    assert!(
+        open.out().contains("the variable GH_TOKEN holds a credential"),
+        "{}",
+        open.out()
+    );
+}

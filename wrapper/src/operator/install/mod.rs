@@ -24,6 +24,7 @@ use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
 use state::{Entry, State, cannot};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use step::{Belongs, Step, gates, roots};
 use wish::Wish;
@@ -44,6 +45,7 @@ pub fn install(options: &Install) -> Result<i32, Failure> {
         dry_run: options.dry_run,
     };
     let state = State::look()?;
+    let known = read_by_all(&wish)?;
     let accounts_and_files = steps(&wish);
     refuse_obstacles(&accounts_and_files, &state)?;
     if options.dry_run {
@@ -58,12 +60,29 @@ pub fn install(options: &Install) -> Result<i32, Failure> {
             changes = changes.saturating_add(1);
             told.line("change", &host::putting_back(entry), "it is not wanted any more")?;
         }
-        return told.end(changes, &wish);
+        return told.end(changes, &wish, &known);
     }
     drop(state);
     let mut state = State::open()?;
     let changes = fulfil(&wish, &accounts_and_files, &mut state, &told).map_err(half_done)?;
-    told.end(changes, &wish)
+    told.end(changes, &wish, &known)
+}
+
+/// Credentials that are open to the agent until now: closing them does not take back what was read.
+fn read_by_all(wish: &Wish) -> Result<Vec<PathBuf>, Failure> {
+    let agents = (wish.agent.uid.as_raw(), wish.agent.gid.as_raw());
+    let mut known = Vec::new();
+    for path in &wish.credentials {
+        let found = path.symlink_metadata().map_err(|error| cannot(path, &error))?;
+        let mode = found.mode();
+        let open = mode & 0o004 != 0
+            || mode & 0o400 != 0 && found.uid() == agents.0
+            || mode & 0o040 != 0 && found.gid() == agents.1;
+        if open {
+            known.push(path.clone());
+        }
+    }
+    Ok(known)
 }
 
 fn fulfil(wish: &Wish, steps: &[Step], state: &mut State, told: &Told) -> Result<usize, Failure> {
@@ -418,7 +437,7 @@ impl Told {
         if self.json { Ok(()) } else { print(text) }
     }
 
-    fn end(&self, changes: usize, wish: &Wish) -> Result<i32, Failure> {
+    fn end(&self, changes: usize, wish: &Wish, known: &[PathBuf]) -> Result<i32, Failure> {
         let changed = match (changes, self.dry_run) {
             (0, _) => "nothing to change: everything is as it should be".to_owned(),
             (count, true) => format!("{count} would be changed; nothing was"),
@@ -434,6 +453,12 @@ impl Told {
                 user = layout::SIDECAR
             )
         };
+        for path in known {
+            self.words(&format!(
+                "{} could be read by the agent until now: have what is in it issued anew, and end the agent's processes\n",
+                path.display()
+            ))?;
+        }
         let runs = std::os::unix::net::UnixStream::connect(layout::SOCKET).is_ok();
         if runs && changes > 0 && !self.dry_run {
             self.words("the sidecar still runs with what was before: restart it\n")?;
