@@ -19,7 +19,7 @@ pub fn fresh(server: &str) -> Host {
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "here",
         "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": TOKEN}}],
+        "users": [{"name": "u", "user": {"token": TOKEN, "client-key": "/etc/reeve-credentials/key.pem"}}],
         "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
     });
     host.write(
@@ -27,6 +27,7 @@ pub fn fresh(server: &str) -> Host {
         &kubeconfig.to_string(),
         "0600",
     );
+    host.write("/etc/reeve-credentials/key.pem", TOKEN, "0644");
     host.write(
         "/etc/reeve-credentials/gh/config.yml",
         "http_unix_socket: /srv/shared/gh.sock\n",

@@ -67,7 +67,7 @@ fn the_agent_gets_to_the_tools_through_the_gate_only() {
             "{tool} cannot be copied either"
         );
     }
-    for file in ["kubeconfig", "aws", "gh/hosts.yml", "environment"] {
+    for file in ["kubeconfig", "key.pem", "aws", "gh/hosts.yml", "environment"] {
         assert_ne!(
             host.agent(&format!("cat /etc/reeve-credentials/{file}")).code(),
             0,
@@ -310,8 +310,8 @@ fn what_would_make_an_installation_worthless_forbids_it() {
     host.must(
         "useradd --groups sudo mighty; groupadd --system reeve; useradd --groups reeve insider; useradd --gid reeve native; \
          install -d -o agent /home/agent/keys; echo x >/home/agent/keys/key; chmod 0755 /home/agent; mkdir -m 0700 /srv/closed; \
-         echo x >/srv/closed/key; mkdir -m 0777 /srv/open; echo x >/srv/open/key; cp /bin/true /srv/open/aws; \
-         echo GH_TOKEN=x >/etc/open-environment; chmod 0644 /etc/open-environment; \
+         echo x >/srv/closed/key; mkdir -m 0777 /srv/open; echo 'x: y' >/srv/open/key; cp /bin/true /srv/open/aws; \
+         printf 'a: &x b\\nc: *x\\n' >/etc/odd-kubeconfig; echo GH_TOKEN=x >/etc/open-environment; chmod 0644 /etc/open-environment; \
          mkdir /etc/private; touch /etc/private/kubectl; ln -s /usr/bin/env /usr/local/bin/psql",
     );
     let before = host.listing();
@@ -361,6 +361,11 @@ fn what_would_make_an_installation_worthless_forbids_it() {
         &format!("{tools} --env KUBECONFIG=/srv/open/key"),
         78,
         "somebody besides root can write",
+    );
+    refused(
+        &format!("{tools} --env KUBECONFIG=/etc/odd-kubeconfig"),
+        78,
+        "is not understood",
     );
     refused(
         &format!("{tools} --env GH_TOKEN=x"),

@@ -17,6 +17,7 @@ pub struct Kubeconfig {
     /// Whether a cluster is reached through a proxy.
     pub has_proxy: bool,
     programs: Vec<String>,
+    secret_files: Vec<String>,
 }
 
 /// Keys whose values are paths, relative to the file's directory unless they begin with a slash.
@@ -57,6 +58,11 @@ impl Kubeconfig {
         self.programs.iter().map(String::as_str)
     }
 
+    /// The files with keys and tokens that it names, as it names them.
+    pub fn secret_files(&self) -> impl Iterator<Item = &str> {
+        self.secret_files.iter().map(String::as_str)
+    }
+
     fn note_users_and_clusters(&mut self, tree: &Tree) {
         let items = |key| tree.get(key).map(Tree::items).unwrap_or_default();
         for user in items("users").iter().filter_map(|entry| entry.get("user")) {
@@ -68,6 +74,9 @@ impl Kubeconfig {
                     .is_none_or(|env| env.items().is_empty() || command == "aws");
                 self.programs.push(if plain { command } else { String::new() });
             }
+            let named = ["client-key", "tokenFile"].map(|key| user.text(key).ok().flatten());
+            let named = named.into_iter().flatten().filter(|path| !path.is_empty());
+            self.secret_files.extend(named);
             if user.get("auth-provider").is_some_and(|it| *it != Tree::Null) {
                 self.programs.push(String::new());
             }
@@ -149,6 +158,13 @@ mod tests {
         assert_eq!(place(&config, "get nodes"), "dev Cluster");
         assert_eq!(place(&config, "get pods --context gone"), "gone Ambient");
         assert!(!config.has_relative_paths);
+    }
+
+    #[test]
+    fn files_with_secrets_are_found_whoever_uses_them() {
+        let text = "users:\n- user: {client-key: /k, client-certificate: /c}\n- user: {tokenFile: t}\n- user: {token: x}\n";
+        let config = Kubeconfig::read(&[text]).unwrap();
+        assert_eq!(config.secret_files().collect::<Vec<_>>(), ["/k", "t"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::operator::run::wanted;
 use crate::operator::session::{self, Snapshot};
 use crate::tool_files;
 use crate::version::Version;
+use argv::kubectl::Kubeconfig;
 use argv::{Tool, environment};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::User;
@@ -248,8 +249,15 @@ fn credentials(
         .iter()
         .flat_map(|governed| tool_files::paths(governed.tool, |name| variables.get(name).cloned()))
         .filter(|path| path.exists());
+    let mut paths: Vec<PathBuf> = options.credentials.iter().cloned().chain(led_to).collect();
+    if tools.iter().any(|governed| governed.tool == Tool::Kubectl) {
+        let kubeconfigs = tool_files::paths(Tool::Kubectl, |name| variables.get(name).cloned());
+        for kubeconfig in kubeconfigs.iter().filter(|path| path.is_file()) {
+            paths.extend(named_by_kubeconfig(kubeconfig).map_err(refuse)?);
+        }
+    }
     let mut found = BTreeSet::new();
-    for path in options.credentials.iter().cloned().chain(led_to) {
+    for path in paths {
         let path =
             std::path::absolute(&path).map_err(|error| refuse(format!("{}: {error}", path.display())))?;
         let file = path
@@ -270,6 +278,19 @@ fn credentials(
         found.insert(file);
     }
     Ok(found)
+}
+
+/// The keys and tokens that a kubeconfig names: they are as good as what is in it.
+fn named_by_kubeconfig(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let read = Kubeconfig::read(&[&text]).ok_or_else(|| {
+        format!(
+            "{} is not understood, so no call would be allowed by it; write it out plainly (`kubectl config view --flatten`)",
+            path.display()
+        )
+    })?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    Ok(read.secret_files().map(|named| directory.join(named)).collect())
 }
 
 fn minimum_versions(options: &Install, tools: &[Governed]) -> Result<BTreeMap<Tool, String>, Failure> {
