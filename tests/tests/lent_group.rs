@@ -186,8 +186,8 @@ fn what_a_tool_starts_for_the_agent_has_not_the_group() {
 const LOOK_INTO: &str = r#"
 kubectl get pods --request-timeout=30s >/dev/null 2>&1 &
 gate=$!
-for i in $(seq 200); do tool=$(pgrep -P $gate) && break; sleep 0.05; done
-sleep 1
+for i in $(seq 200); do pgrep -P $gate >/dev/null && break; sleep 0.05; done
+sleep 1; tool=$(pgrep -P $gate)
 [ -n "$tool" ] || echo "no tool"
 for pid in $gate $tool; do
   [ -e /proc/$pid/status ] || echo "$pid is gone"
@@ -216,7 +216,7 @@ END
 done
 head -c 1 /proc/$$/environ >/dev/null && ls /proc/$$/fd >/dev/null && echo 'its own it can read'
 ulimit -c unlimited
-kill -SEGV $tool; sleep 0.3; kill -ABRT $gate 2>/dev/null
+for pid in $tool; do kill -SEGV $pid; done; sleep 0.3; kill -ABRT $gate 2>/dev/null
 wait $gate
 ls | grep -c '^core'
 "#;
@@ -232,6 +232,27 @@ fn neither_the_gate_nor_the_tool_can_be_looked_into() {
     let host = installed(&format!("http://127.0.0.1:{port}"));
     let output = host.agent(LOOK_INTO);
     assert_eq!(output.out(), "its own it can read\n0\n", "{}", output.err());
+}
+
+#[test]
+fn a_tool_does_not_outlive_a_gate_that_was_killed() {
+    if host::is_left_out() {
+        return;
+    }
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
+    let port = silent.local_addr().expect("it has an address").port();
+    let host = installed(&format!("http://127.0.0.1:{port}"));
+    let output = host.agent(
+        "kubectl get pods >printed 2>&1 & gate=$!\n\
+         for i in $(seq 200); do [ $(pgrep -P $gate | wc -l) = 2 ] && break; sleep 0.05; done\n\
+         sleep 0.5; pgrep -P $gate | wc -l; children=$(pgrep -P $gate)\n\
+         kill -KILL $gate; wait $gate; echo $?\n\
+         for i in $(seq 100); do kill -0 $children 2>/dev/null || break; sleep 0.05; done\n\
+         for child in $children; do [ -e /proc/$child ] && echo 'it goes on'; done\n\
+         timeout --signal=INT 1 kubectl get pods marked 2>/dev/null | cat; sleep 0.2\n\
+         for pid in $(pgrep -u agent -x kubectl); do grep -l marked /proc/$pid/cmdline; done 2>/dev/null | wc -l",
+    );
+    assert_eq!(output.out(), "2\n137\n0\n", "{}", output.err());
 }
 
 /// Leaves a mark, and takes the credentials along, wherever it is loaded.

@@ -4,6 +4,7 @@
 //! from the kernel directly; what another process sends to *us* is passed on. When it stops we stop, when it
 //! dies we die the same way. We sit in a `signalfd` loop with everything blocked, so no signal is lost between steps.
 
+use crate::privilege;
 use crate::sys::{self, Before, Change, Inherited, Program};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask, raise};
@@ -77,6 +78,11 @@ pub fn run(
     let signals = SignalFd::with_flags(&followed(), flags).map_err(not_started)?;
     let begun = Instant::now();
     let child = sys::spawn(program, &before, inherited).map_err(not_started)?;
+    if privilege::is_lent()
+        && let Err(error) = sys::kill_with_us(child)
+    {
+        crate::gate::warn(&format!("if this process is killed, the tool goes on: {error}"));
+    }
     if let Some(mut keep) = beside.keep() {
         keep.push(signals.as_raw_fd());
         sys::let_go_of_descriptors(&keep)?;

@@ -6,11 +6,12 @@
 )]
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::Pid;
+use nix::unistd::{ForkResult, Pid, fork};
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::{io, ptr};
 
@@ -400,6 +401,61 @@ fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
 pub fn leave(status: i32) -> ! {
     // SAFETY: ends the process; there are no buffers to flush, and nothing else runs.
     unsafe { nix::libc::_exit(status) }
+}
+
+/// Starts a process that kills `child` when this process dies before it, and ends with either. The kernel does that by itself
+/// (`PR_SET_PDEATHSIG`, above) but for a program that it starts in secure mode, as it does where this one has a group lent to it.
+///
+/// # Errors
+/// When there can be no further process; then the child outlives us if we are killed.
+pub fn kill_with_us(child: Pid) -> io::Result<()> {
+    let (us, child) = (pidfd(nix::unistd::getpid())?, pidfd(child)?);
+    // SAFETY: the process has one thread, and the new one makes system calls only until it ends.
+    match unsafe { fork() }? {
+        ForkResult::Parent { .. } => Ok(()), // it is init's to reap, for it ends with us
+        ForkResult::Child => {
+            let watched = watch(&us, &child);
+            // SAFETY: ends the process without running destructors or flushing the parent's buffers twice.
+            unsafe { nix::libc::_exit(i32::from(watched.is_err())) }
+        }
+    }
+}
+
+/// In a process of its own, out of the way of the terminal's signals and of everybody's pipes.
+fn watch(us: &OwnedFd, child: &OwnedFd) -> io::Result<()> {
+    nix::unistd::setsid()?;
+    let_go_of_descriptors(&[us.as_raw_fd(), child.as_raw_fd()])?;
+    // SAFETY: standard error is nobody's here.
+    unsafe { nix::libc::close(2) };
+    let mut ends = [us, child].map(|process| PollFd::new(process.as_fd(), PollFlags::POLLIN));
+    while let Err(Errno::EINTR) = poll(&mut ends, PollTimeout::NONE) {}
+    if ends.first().and_then(PollFd::any).unwrap_or(true) {
+        // SAFETY: a descriptor of a process, a signal and no details.
+        let sent = unsafe {
+            nix::libc::syscall(
+                nix::libc::SYS_pidfd_send_signal,
+                child.as_raw_fd(),
+                nix::libc::SIGKILL,
+                ptr::null::<nix::libc::siginfo_t>(),
+                0,
+            )
+        };
+        if sent < 0 && Errno::last() != Errno::ESRCH {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+fn pidfd(process: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes two numbers; it returns a descriptor that nobody else owns, or an error.
+    let descriptor = unsafe { nix::libc::syscall(nix::libc::SYS_pidfd_open, process.as_raw(), 0) };
+    let descriptor = RawFd::try_from(descriptor).unwrap_or(-1);
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 /// Dies by `signal`, as the tool did, without a core file of our own.
