@@ -312,7 +312,7 @@ fn what_would_make_an_installation_worthless_forbids_it() {
          install -d -o agent /home/agent/keys; echo x >/home/agent/keys/key; chmod 0755 /home/agent; mkdir -m 0700 /srv/closed; \
          echo x >/srv/closed/key; mkdir -m 0777 /srv/open; echo 'x: y' >/srv/open/key; cp /bin/true /srv/open/aws; \
          printf 'a: &x b\\nc: *x\\n' >/etc/odd-kubeconfig; echo GH_TOKEN=x >/etc/open-environment; chmod 0644 /etc/open-environment; \
-         mkdir /etc/private; touch /etc/private/kubectl; ln -s /usr/bin/env /usr/local/bin/psql",
+         printf '#!/usr/bin/env bash\nexec aws\n' >/opt/aws; chmod 0755 /opt/aws; ln -s /usr/bin/env /usr/local/bin/psql",
     );
     let before = host.listing();
     let refused = |words: &str, exit: i32, said: &str| {
@@ -340,6 +340,11 @@ fn what_would_make_an_installation_worthless_forbids_it() {
         "somebody besides root can write",
     );
     refused("--agent-user agent", 78, "starts other programs too"); // psql, above
+    refused(
+        "--agent-user agent --tools aws=/opt/aws",
+        78,
+        "is a script for bash",
+    );
     let tools = "--agent-user agent --tools kubectl,aws,gh";
     refused(
         &format!("{tools} --credentials /home/agent/keys/key"),

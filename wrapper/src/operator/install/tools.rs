@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Interpreters that give up a group which their caller has not.
+const SHELLS: [&str; 7] = ["ash", "bash", "dash", "ksh", "mksh", "sh", "zsh"];
 /// How long a tool may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most bytes of what it says that are read.
@@ -209,9 +211,33 @@ fn check(tool: Tool, candidate: &Path, file: &Path) -> Result<(), Failure> {
             ),
         ));
     }
+    if let Some(shell) = shell_of(file) {
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!(
+                "{} is a script for {shell}, which gives up the gate's group and then cannot read the script; install {tool} as \
+                 a program, or name another one with `--tools {tool}=FILE`",
+                candidate.display()
+            ),
+        ));
+    }
     only_roots(candidate)
         .and_then(|()| only_roots(file))
         .map_err(|why| Failure::new(Exit::Configuration, why))
+}
+
+/// The shell that runs a file, if it is a script for one.
+fn shell_of(file: &Path) -> Option<String> {
+    let mut begin = Vec::new();
+    let opened = std::fs::File::open(file).ok()?;
+    opened.take(256).read_to_end(&mut begin).ok()?;
+    let line = begin.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
+    let line = String::from_utf8_lossy(line).into_owned();
+    let mut words = line
+        .split_whitespace()
+        .map(|word| word.rsplit('/').next().unwrap_or(word));
+    let interpreter = words.find(|word| *word != "env" && !word.starts_with('-'))?;
+    SHELLS.contains(&interpreter).then(|| interpreter.to_owned())
 }
 
 /// The version that a tool says it has. It is started for that, with nothing of the caller's environment.
