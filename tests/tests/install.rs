@@ -567,3 +567,52 @@ fn doctor_names_what_is_open_around_an_installation() {
         open.out()
     );
 }
+
+#[test]
+fn a_packages_next_version_does_not_open_its_tool_again() {
+    if host::is_left_out() {
+        return;
+    }
+    let mut host = fresh("http://127.0.0.1:9");
+    host.must(
+        "mkdir -p /opt/p/DEBIAN /opt/p/opt/bin; mv /usr/local/bin/kubectl /opt/p/opt/bin/\n\
+         for version in 1 2; do\n\
+         printf 'Package: a-tool-of-a-test\\nVersion: '$version'\\nArchitecture: all\\nMaintainer: A <a@example.org>\\nDescription: a tool\\n' \
+         >/opt/p/DEBIAN/control; dpkg-deb -Znone --build /opt/p /opt/$version.deb >/dev/null; done; dpkg --install /opt/1.deb",
+    );
+    let words = format!("{INSTALL} --tools kubectl=/opt/bin/kubectl --minimum-version kubectl=1.10");
+    let output = host.reeve(&words);
+    assert_eq!(output.code(), 0, "{}", output.err());
+    host.start_sidecar();
+    let closed = || host.must("stat -c '%U:%G %a' /opt/bin/kubectl");
+    assert_eq!(closed(), "root:reeve 750\n");
+    let before = host.must("stat -c %i /opt/bin/kubectl");
+    host.must("dpkg --install /opt/2.deb");
+    assert_ne!(
+        host.must("stat -c %i /opt/bin/kubectl"),
+        before,
+        "it is another file"
+    );
+    assert_eq!(closed(), "root:reeve 750\n");
+    let changed = host.agent("kubectl version --client");
+    assert_eq!(changed.code(), 126, "{changed:?}");
+    assert!(
+        changed.err().contains("it was changed since it was version"),
+        "{}",
+        changed.err()
+    );
+    assert_eq!(host.reeve(&words).code(), 0);
+    let again = host.agent("kubectl version --client");
+    assert_eq!(again.code(), 0, "{}", again.err());
+    host.stop_sidecar();
+    assert_eq!(host.reeve("uninstall").code(), 0);
+    assert_eq!(
+        host.must("stat -c '%U:%G %a' /opt/bin/kubectl"),
+        "root:root 755\n"
+    );
+    host.must("dpkg --install /opt/1.deb");
+    assert_eq!(
+        host.must("stat -c '%U:%G %a' /opt/bin/kubectl"),
+        "root:root 755\n"
+    );
+}
