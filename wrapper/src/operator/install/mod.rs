@@ -11,15 +11,17 @@ mod orders;
 mod places;
 mod state;
 mod step;
+mod told;
 mod tools;
+mod uninstall;
 mod wish;
 
-use super::cli::{Install, Uninstall};
-use super::{Failure, print, sidecar_process};
+use super::cli::Install;
+use super::{Failure, sidecar_process};
 use crate::exit::Exit;
 use crate::ungroup;
 use audit_event::Pins;
-use host::{Back, Standing};
+use host::Standing;
 use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
 use state::{Entry, State, cannot};
@@ -27,10 +29,12 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use step::{Belongs, Step, gates, roots};
+use told::Told;
 use wish::Wish;
 
 pub use layout::GROUP as GATES_GROUP;
 pub use tools::{Named, is_postgres_starter, postgres_programs, versions_in};
+pub use uninstall::uninstall;
 pub use wish::POWERFUL_GROUPS;
 
 /// `reeve install`: exit 0 when the host is as it should be, or would be.
@@ -293,185 +297,4 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, Failure> {
     serde_json::to_string_pretty(value)
         .map(|text| format!("{text}\n"))
         .map_err(|error| Failure::new(Exit::CannotCreate, error.to_string()))
-}
-
-/// `reeve uninstall`: everything as it was before; exit 1 when something could not be.
-///
-/// # Errors
-/// What did not work; everything else that is left is still written down.
-pub fn uninstall(options: &Uninstall) -> Result<i32, Failure> {
-    wish::only_root("reeve uninstall")?;
-    let told = Told {
-        json: options.json,
-        dry_run: options.dry_run,
-    };
-    let looked_at = State::look()?;
-    if looked_at.entries().is_empty() {
-        told.words("nothing is installed here, and nothing was changed\n")?;
-        return Ok(Exit::Ok.code());
-    }
-    if std::os::unix::net::UnixStream::connect(layout::SOCKET).is_ok() {
-        return Err(Failure::new(
-            Exit::CannotCreate,
-            "the sidecar is running; stop it first: `systemctl disable --now reeved`, or end the process that was started for \
-             it\nnothing was changed",
-        ));
-    }
-    let kept = |entry: &Entry| !options.purge && stays(entry);
-    if options.dry_run {
-        for entry in looked_at.entries().iter().rev() {
-            match kept(entry) {
-                true => told.line("keep", &host::name_of(entry), "--purge would remove it")?,
-                false => told.line("change", &host::putting_back(entry), "")?,
-            }
-        }
-        return Ok(Exit::Ok.code());
-    }
-    drop(looked_at);
-    let mut state = State::open()?;
-    let mut left = 0_usize;
-    let entries: Vec<Entry> = state.entries().iter().rev().cloned().collect();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.path() != Some(Path::new(layout::ETC)))
-    {
-        if kept(entry) {
-            told.line("keep", &host::name_of(entry), "--purge would remove it")?;
-            continue;
-        }
-        let back = host::put_back(entry)?;
-        left = left.saturating_add(usize::from(matches!(back, Back::Left(_))));
-        told.back(&back, "")?;
-        state.forget(entry)?;
-    }
-    end_of_state(&state, &told)?;
-    Ok(if left == 0 { Exit::Ok } else { Exit::Found }.code())
-}
-
-/// The last of it: the directory that the state itself is in.
-fn end_of_state(state: &State, told: &Told) -> Result<(), Failure> {
-    match state.entries() {
-        [] => state.remove_file(),
-        [only] if only.path() == Some(Path::new(layout::ETC)) => {
-            state.remove_file()?;
-            told.back(&host::put_back(only)?, "")
-        }
-        _ => told.words(&format!(
-            "the record in {} and what belongs to it stay; `reeve uninstall --purge` removes them\n",
-            layout::RECORD
-        )),
-    }
-}
-
-/// What a record needs: itself, its owner, its key.
-fn stays(entry: &Entry) -> bool {
-    match entry {
-        Entry::User { name } => name == layout::SIDECAR,
-        Entry::Directory { path } => path == Path::new(layout::RECORD) || path == Path::new(layout::ETC),
-        Entry::File { path } => *path == layout::etc("redaction.key"),
-        _ => false,
-    }
-}
-
-/// Says what is done, while it is done.
-struct Told {
-    json: bool,
-    dry_run: bool,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    /// `keep` or `change`.
-    action: &'a str,
-    what: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    why: &'a str,
-    /// Whether it was done, or only would be.
-    done: bool,
-}
-
-impl Told {
-    /// Whether it is a change.
-    fn step(&self, step: &Step, standing: &Standing) -> Result<bool, Failure> {
-        match standing {
-            Standing::Done => self.line("keep", &step.to_string(), "").map(|()| false),
-            Standing::Needed(why) | Standing::InTheWay(why) => {
-                self.line("change", &step.to_string(), why).map(|()| true)
-            }
-        }
-    }
-
-    fn back(&self, back: &Back, why: &str) -> Result<(), Failure> {
-        match back {
-            Back::Done(what) => self.line("change", what, why),
-            Back::Left(what) => self.line("left", what, why),
-        }
-    }
-
-    fn line(&self, action: &str, what: &str, why: &str) -> Result<(), Failure> {
-        if self.json {
-            let line = Line {
-                action,
-                what,
-                why,
-                done: !self.dry_run && action == "change",
-            };
-            let text = serde_json::to_string(&line)
-                .map_err(|error| Failure::new(Exit::CannotCreate, error.to_string()))?;
-            return print(&format!("{text}\n"));
-        }
-        let done = match (action, self.dry_run) {
-            ("change", true) => "would do",
-            ("change", false) => "done",
-            (other, _) => other,
-        };
-        let why = if why.is_empty() {
-            String::new()
-        } else {
-            format!(": {why}")
-        };
-        print(&format!("{done:<9} {what}{why}\n"))
-    }
-
-    fn words(&self, text: &str) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { print(text) }
-    }
-
-    fn end(&self, changes: usize, wish: &Wish, known: &[PathBuf]) -> Result<i32, Failure> {
-        let changed = match (changes, self.dry_run) {
-            (0, _) => "nothing to change: everything is as it should be".to_owned(),
-            (count, true) => format!("{count} would be changed; nothing was"),
-            (count, false) => format!("{count} changed"),
-        };
-        let start = if wish.has_systemd {
-            "systemctl daemon-reload && systemctl enable --now reeved".to_owned()
-        } else {
-            format!(
-                "{} && setpriv --reuid {user} --regid {user} --clear-groups --no-new-privs {} &",
-                orders::socket_directory(),
-                orders::sidecar_words(),
-                user = layout::SIDECAR
-            )
-        };
-        for path in known {
-            self.words(&format!(
-                "{} could be read by the agent until now: have what is in it issued anew, and end the agent's processes\n",
-                path.display()
-            ))?;
-        }
-        let runs = std::os::unix::net::UnixStream::connect(layout::SOCKET).is_ok();
-        if runs && changes > 0 && !self.dry_run {
-            self.words("the sidecar still runs with what was before: restart it\n")?;
-        }
-        self.words(&format!(
-            "{changed}\n\n\
-             The sidecar must run, or nothing runs for the agent:\n  {start}\n\
-             In the agent's environment, where no login shell sets it:\n  PATH={shims}:$PATH\n\
-             Then look, as the agent's user:\n  setpriv --reuid {agent} --regid {gid} --init-groups {shims}/reeve doctor\n",
-            shims = crate::configuration::INSTALLED_SHIMS,
-            agent = wish.agent.name,
-            gid = wish.agent.gid
-        ))?;
-        Ok(Exit::Ok.code())
-    }
 }
