@@ -13,6 +13,22 @@ const FORGED: &str = "mkdir -p ~/own/bin && cd ~/own &&\n\
      \"policies\": {}, \"path\": \"$HOME/own/tools\", \"environment\": {}}\n\
     END\n";
 
+/// Starts the gate under a tracer, which could change what it does: then the kernel lends no group.
+const TRACED: &str = "
+import ctypes, os
+ptrace = ctypes.CDLL(None).ptrace
+child = os.fork()
+if child == 0:
+    ptrace(0, 0, None, None)
+    os.execv(\"/usr/lib/reeve/shims/kubectl\", [\"kubectl\", \"get\", \"pods\"])
+while True:
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSTOPPED(status):
+        break
+    ptrace(7, child, None, None)
+print(\"ended with\", os.waitstatus_to_exitcode(status))
+";
+
 #[test]
 fn a_copy_or_a_link_of_the_gate_has_no_power() {
     if host::is_left_out() {
@@ -87,6 +103,9 @@ fn a_copy_or_a_link_of_the_gate_has_no_power() {
         !says(&namespaced, "it ran") && !says(&namespaced, TOKEN),
         "{namespaced:?}"
     );
+    let traced = host.agent(&format!("python3 -c '{TRACED}'"));
+    assert!(says(&traced, "not readable for this gate"), "{traced:?}");
+    assert!(says(&traced, "ended with 78"), "{traced:?}");
     assert_eq!(cluster.mutations(), Vec::<String>::new());
 }
 

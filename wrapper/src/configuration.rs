@@ -126,7 +126,7 @@ pub enum ConfigurationError {
     /// It is there, and this program may not read it.
     #[error(
         "{path} is not readable for this gate: it is a copy without the gate's group, or its group has no effect here \
-         (no_new_privs, a user namespace, a file system mounted nosuid); call the one that `reeve install` has put into \
+         (no_new_privs, a user namespace, a tracer, a file system mounted nosuid); call the one that `reeve install` has put into \
          {INSTALLED_SHIMS}"
     )]
     Closed {
