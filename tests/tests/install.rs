@@ -293,6 +293,21 @@ fn an_installation_that_was_killed_is_completed_or_taken_back() {
         assert_ne!(opened.code(), 0, "round {round}");
     }
     assert!(killed > 0, "some were killed on the way");
+    assert_eq!(host.reeve("uninstall --purge").code(), 0);
+    host.must("mv /usr/sbin/useradd /usr/sbin/useradd.away");
+    let failed = host.reeve(INSTALL);
+    assert_eq!(failed.code(), 73, "{}", failed.out());
+    for said in [
+        "`useradd",
+        "it is not installed",
+        "run `reeve install` again to go on",
+    ] {
+        assert!(failed.err().contains(said), "{said}: {}", failed.err());
+    }
+    host.must("mv /usr/sbin/useradd.away /usr/sbin/useradd");
+    let two = host.root(&format!("flock /etc/reeve /opt/reeve/reeve {INSTALL}"));
+    assert_eq!(two.code(), 73, "{}", two.out());
+    assert!(two.err().contains("another `reeve install`"), "{}", two.err());
     let done = host.reeve(INSTALL);
     assert_eq!(done.code(), 0, "{}", done.err());
     assert!(host.reeve(INSTALL).out().contains("nothing to change"));
