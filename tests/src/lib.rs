@@ -10,6 +10,7 @@ pub mod kube_api;
 pub mod load;
 pub mod postgres;
 pub mod pty;
+pub mod race;
 pub mod score;
 pub mod session;
 pub mod sinks;

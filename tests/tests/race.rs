@@ -1,0 +1,235 @@
+//! The race: somebody swaps manifests, the kubeconfig and the tool itself as fast as can be while governed commands run.
+//! Nothing ever arrives that was not judged and allowed.
+//!
+//! `REEVE_RACE_COMMANDS` says how many commands (10 000 is what is asked for; the default is what fits in a run of all tests).
+
+use acceptance::http::Request;
+use acceptance::race::{self, Target};
+use acceptance::session::{Scratch, appears, wait};
+use acceptance::{sha256, tools};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What may be applied, and where; all else is refused.
+const SITE: &str = "apiVersion: reeve/v1\nkind: Governance\nlevel: L4\ntrack: track-c\nrules:\n\
+    \x20 - id: gets\n    allow: {tool: kubectl, effect: read, verb: get, namespace: dev}\n\
+    \x20 - id: applies\n    allow: {tool: kubectl, effect: [read, write], verb: apply, resource: configmaps, namespace: dev}\n    accept: [reads-files]\n";
+
+fn commands() -> usize {
+    std::env::var("REEVE_RACE_COMMANDS").map_or(400, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn nothing_arrives_that_was_not_judged() {
+    swapped_all_the_time(Path::new(env!("CARGO_BIN_EXE_race_tool")), commands(), true);
+}
+
+#[test]
+fn nothing_arrives_from_the_real_kubectl_that_was_not_judged() {
+    let real = std::fs::canonicalize(tools::real("kubectl")).expect("it is there");
+    swapped_all_the_time(&real, commands() / 2, false);
+}
+
+fn swapped_all_the_time(tool: &Path, commands: usize, is_exact: bool) {
+    let (server, decoy) = (race::cluster(), race::cluster());
+    let mut scratch = with_site();
+    // PATH leads over a link to a directory in which the tool is a link.
+    for directory in ["kept", "one", "two"] {
+        std::fs::create_dir(scratch.at(directory)).expect("a directory can be made");
+    }
+    let (real, other) = (scratch.at("kept/kubectl"), scratch.at("kept/other"));
+    std::fs::copy(tool, &real).expect("it can be copied");
+    std::fs::copy(env!("CARGO_BIN_EXE_race_tool"), &other).expect("it can be copied");
+    symlink(&real, scratch.at("one/kubectl")).expect("a link can be made");
+    symlink(&other, scratch.at("two/kubectl")).expect("a link can be made");
+    symlink(scratch.at("one"), scratch.at("bin")).expect("a link can be made");
+    let path = [scratch.at("bin").as_os_str(), &scratch.path()].join(std::ffi::OsStr::new(":"));
+    let kubeconfig = scratch.at("kubeconfig");
+    scratch.env("PATH", path).env("KUBECONFIG", kubeconfig);
+    let ours = race::kubeconfig(server.port, &json!({}));
+    let plugin = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": other}});
+    let bad = vec![
+        race::kubeconfig(decoy.port, &json!({})),
+        race::kubeconfig(server.port, &plugin),
+    ];
+    std::fs::write(scratch.at("kubeconfig"), &ours).expect("it can be written");
+    std::fs::write(scratch.at("m.json"), race::manifest(0, true)).expect("it can be written");
+    let targets = [
+        Target::Manifest(scratch.at("m.json")),
+        Target::File {
+            place: scratch.at("kubeconfig"),
+            good: ours,
+            bad,
+        },
+        Target::Link {
+            place: scratch.at("one/kubectl"),
+            good: real.clone(),
+            bad: other,
+        },
+        Target::Link {
+            place: scratch.at("bin"),
+            good: scratch.at("one"),
+            bad: scratch.at("two"),
+        },
+    ];
+    let script = format!(
+        "many() {{ for i in $(seq $1 2 {commands}); do\n\
+         if ((i / 2 % 2)); then kubectl apply -f m.json; else kubectl get configmap g-$i; fi >/dev/null 2>>err.$1\n\
+         done; }}; many 1 & many 2 & wait"
+    );
+    let begun = Instant::now();
+    let swaps = while_swapping(&scratch, &targets, &script, commands);
+    let spent = begun.elapsed();
+    assert!(!scratch.at("kept/marked").exists(), "the other program never ran");
+    assert_eq!(decoy.requests().len(), 0, "nothing reached the other server");
+    let counts = compare(&scratch, &server.requests(), commands, is_exact);
+    eprintln!("race: {commands} commands, {swaps} swaps, {spent:.1?}: {counts:?}");
+    assert_eq!(scratch.verify().0, 0, "the record is whole");
+    drop(server);
+}
+
+/// A session at L4 under [`SITE`].
+fn with_site() -> Scratch {
+    let mut scratch = Scratch::new();
+    let governance = scratch.at("governance");
+    std::fs::create_dir(&governance).expect("a directory can be made");
+    std::fs::write(governance.join("governance-L4-track-c.yaml"), SITE).expect("it can be written");
+    let governance = governance.display().to_string();
+    scratch.flags(&["--level", "L4", "--track", "track-c", "--governance", &governance]);
+    scratch
+}
+
+/// Runs a script in a session while the targets are swapped; returns how often they were.
+fn while_swapping(scratch: &Scratch, targets: &[Target], script: &str, commands: usize) -> u64 {
+    let stop = AtomicBool::new(false);
+    let begun = scratch.at("begun");
+    std::thread::scope(|scope| {
+        let swapping = scope.spawn(|| {
+            assert!(appears(&begun), "the session begins");
+            race::swap(targets, &scratch.at(""), &stop)
+        });
+        let null = || {
+            File::options()
+                .write(true)
+                .open("/dev/null")
+                .expect("there is one")
+        };
+        let mut child = scratch
+            .session(&format!("touch begun\n{script}"))
+            .stdin(Stdio::null())
+            .stdout(null())
+            .stderr(null())
+            .spawn()
+            .expect("the session starts");
+        let deadline =
+            Duration::from_secs(120) + Duration::from_millis(500) * u32::try_from(commands).expect("few");
+        let status = wait(&mut child, deadline);
+        stop.store(true, Ordering::Relaxed);
+        assert!(status.success(), "{status}");
+        swapping.join().expect("whoever swaps does not fail")
+    })
+}
+
+/// How many of each there were.
+#[derive(Debug, Default)]
+struct Counts {
+    got: usize,
+    applied: usize,
+    by_manifest: usize,
+    by_configuration: usize,
+    unreadable: usize,
+    not_started: usize,
+}
+
+/// Compares what arrived with what the record says was allowed and ran: neither has what the other has not.
+fn compare(scratch: &Scratch, requests: &[Request], commands: usize, is_exact: bool) -> Counts {
+    let events = scratch.events();
+    assert_eq!(events.len(), commands, "every call is on record");
+    let outcomes: BTreeMap<String, Value> = scratch
+        .outcomes()
+        .into_iter()
+        .map(|outcome| (text(&outcome["event_id"]), outcome))
+        .collect();
+    let mut counts = Counts::default();
+    let (mut gets, mut digests) = (BTreeSet::new(), Vec::new());
+    for event in &events {
+        if event["decision"] != "ALLOWED" {
+            match text(&event["reason"]).as_str() {
+                "configuration" => counts.by_configuration += 1,
+                "unreadable" => counts.unreadable += 1,
+                _ => counts.by_manifest += 1,
+            }
+            continue;
+        }
+        let outcome = &outcomes[&text(&event["event_id"])];
+        if outcome["not_started"].is_string() {
+            counts.not_started += 1;
+            continue;
+        }
+        assert_eq!(
+            outcome["exit_code"], 0,
+            "what is judged right works: {event} {outcome}"
+        );
+        if event["operation"] == "get" {
+            counts.got += 1;
+            gets.insert(text(&event["operations"][0]["name"]));
+        } else {
+            counts.applied += 1;
+            digests.push(text(&event["files"][0]["sha256"]));
+        }
+    }
+    let arrived: BTreeSet<String> = race::got(requests).into_iter().collect();
+    assert_eq!(arrived, gets, "each that was allowed arrived, and no other");
+    let changes = race::changes(requests);
+    let mut found: Vec<String> = changes
+        .iter()
+        .map(|request| digest(request, is_exact, &digests))
+        .collect();
+    found.sort();
+    digests.sort();
+    assert_eq!(found, digests, "what arrived is what was judged, byte for byte");
+    for request in changes {
+        assert!(
+            request.path().starts_with("/api/v1/namespaces/dev/configmaps"),
+            "{}",
+            request.target
+        );
+    }
+    let least = commands / 100;
+    let met = [
+        counts.got,
+        counts.applied,
+        counts.by_manifest,
+        counts.by_configuration,
+        counts.not_started,
+    ];
+    assert!(met.iter().all(|count| *count > least), "all were met: {counts:?}");
+    counts
+}
+
+/// The digest of the manifest that a request was made of.
+fn digest(request: &Request, is_exact: bool, judged: &[String]) -> String {
+    if is_exact {
+        return request.body_sha256.clone();
+    }
+    let object: Value = serde_json::from_slice(&request.body).expect("kubectl sends JSON");
+    let stamp = |value: &Value| text(value).trim_start_matches('e').parse().expect("a stamp");
+    let (begin, end) = (
+        stamp(&object["data"]["begin"]),
+        stamp(&object["metadata"]["labels"]["end"]),
+    );
+    let all = race::candidates(begin, end);
+    let digests = all.iter().map(|manifest| sha256(manifest.as_bytes()));
+    let mut judged = digests.filter(|digest| judged.contains(digest));
+    judged.next().unwrap_or_else(|| panic!("never judged: {object}"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
