@@ -233,3 +233,41 @@ fn digest(request: &Request, is_exact: bool, judged: &[String]) -> String {
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
+
+/// The tool is written over in place, once in each session, at some moment of a call: between its check and its start, too.
+#[test]
+fn a_tool_that_is_written_over_is_not_executed() {
+    let rounds = (commands() / 20).clamp(10, 60);
+    let (mut ran, mut refused) = (0, 0);
+    for round in 0..rounds {
+        let mut scratch = Scratch::new();
+        scratch.stand_in("kubectl", "");
+        let tool = scratch.at("tools/kubectl");
+        std::fs::copy("/bin/true", &tool).expect("it can be copied");
+        let other = std::fs::read("/bin/false").expect("it can be read");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(appears(&scratch.at("begun")), "the session begins");
+                std::thread::sleep(Duration::from_micros(fastrand::u64(..60_000)));
+                // While it runs, the kernel lets nobody write to it.
+                let end = Instant::now() + Duration::from_secs(20);
+                while std::fs::write(&tool, &other).is_err() {
+                    assert!(Instant::now() < end, "it can be written at last");
+                }
+            });
+            let output = scratch
+                .run("touch begun; for i in 1 2 3 4 5 6; do kubectl get pods 2>/dev/null; echo $?; done");
+            let count = |code: &str| output.out().lines().filter(|line| *line == code).count();
+            assert_eq!(
+                count("1"),
+                0,
+                "round {round}: the other program ran: {}",
+                output.out()
+            );
+            assert_eq!(count("0") + count("126"), 6, "round {round}: {}", output.out());
+            ran += count("0");
+            refused += count("126");
+        });
+    }
+    assert!(ran > 0 && refused > 0, "both were met: {ran}, {refused}");
+}

@@ -49,6 +49,8 @@ pub enum SuperviseError {
 
 /// What happens beside the program while it runs.
 pub trait Beside {
+    /// The program runs now.
+    fn started(&mut self) {}
     /// Some other child of ours may have ended.
     fn child_ended(&mut self) {}
     /// When [`Beside::tick`] next wants to be called, if at all.
@@ -78,6 +80,7 @@ pub fn run(
     let signals = SignalFd::with_flags(&followed(), flags).map_err(not_started)?;
     let begun = Instant::now();
     let child = sys::spawn(program, &before, inherited).map_err(not_started)?;
+    beside.started();
     if privilege::is_lent()
         && let Err(error) = sys::kill_with_us(child)
     {

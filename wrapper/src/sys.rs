@@ -187,6 +187,21 @@ fn signals(mut is_in: impl FnMut(i32) -> bool) -> SigSet {
     }
 }
 
+/// Lets nobody open a file for writing while it is open here: whoever tries waits (a lease, `fcntl(2)`; the kernel breaks it
+/// after `/proc/sys/fs/lease-break-time`).
+///
+/// # Errors
+/// `EAGAIN` when somebody has it open for writing. Others where there are no leases: on a file system without them, or for
+/// a caller who neither owns the file nor may take leases on others'.
+pub fn forbid_writing(file: &std::fs::File) -> Result<(), Errno> {
+    use nix::libc;
+    const F_SETSIG: c_int = 10; // <linux/fcntl.h>, all of Linux's machines
+    // Told when somebody waits; by a signal that is ignored unless asked for, since the usual SIGIO kills.
+    // SAFETY: both take numbers only.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) })?;
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) }).map(drop)
+}
+
 /// Sends a signal by its number: not all have names.
 ///
 /// # Errors

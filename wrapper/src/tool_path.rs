@@ -2,7 +2,9 @@
 //!
 //! It is opened once; what is checked is what is executed, by its descriptor.
 
+use crate::sys;
 use crate::version::Version;
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, OpenOptions};
@@ -20,6 +22,8 @@ pub struct RealTool {
     pub file: File,
     /// Whether it begins with `#!`: then the kernel opens it again by its path, for the interpreter.
     pub is_script: bool,
+    /// Which file it was when it was opened.
+    opened: PinnedTool,
 }
 
 /// A tool as it was when a session began: where, and which file. The kernel sets `ctime` at every change, whoever makes it.
@@ -63,6 +67,18 @@ impl PinnedTool {
             ..self.clone()
         } == *other
     }
+
+    fn of(path: &Path, file: &File) -> io::Result<PinnedTool> {
+        let found = file.metadata()?;
+        Ok(PinnedTool {
+            path: path.to_owned(),
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            changed_s: found.ctime(),
+            changed_ns: found.ctime_nsec(),
+        })
+    }
 }
 
 impl RealTool {
@@ -92,27 +108,34 @@ impl RealTool {
             }
             Err(error) => return Err(unusable(error)),
         };
+        let opened = PinnedTool::of(&path, &file).map_err(unusable)?;
         Ok(RealTool {
             path,
             file,
             is_script,
+            opened,
         })
     }
 
-    /// Which file this is.
+    /// Which file this was when it was opened.
+    pub fn pin(&self) -> &PinnedTool {
+        &self.opened
+    }
+
+    /// That it is still as it was when it was opened, and will be until it is closed or runs: time went by while the call was
+    /// judged and recorded. Where the file cannot be kept from being written, the look at it must do.
     ///
     /// # Errors
-    /// As `fstat`.
-    pub fn pin(&self) -> io::Result<PinnedTool> {
-        let found = self.file.metadata()?;
-        Ok(PinnedTool {
-            path: self.path.clone(),
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            changed_s: found.ctime(),
-            changed_ns: found.ctime_nsec(),
-        })
+    /// [`NoTool::Replaced`].
+    pub fn hold(&self) -> Result<(), NoTool> {
+        if sys::forbid_writing(&self.file) == Err(Errno::EAGAIN) {
+            return Err(self.replaced("somebody has it open for writing".to_owned()));
+        }
+        match PinnedTool::of(&self.path, &self.file) {
+            Ok(now) if now == self.opened => Ok(()),
+            Ok(_) => Err(self.replaced("it was changed while this call was judged".to_owned())),
+            Err(error) => Err(self.replaced(error.to_string())),
+        }
     }
 
     /// That this is still what was there when the session began.
@@ -123,7 +146,7 @@ impl RealTool {
         let why = match pinned {
             None => "was not there when the session began",
             Some(pinned) if pinned.path != self.path => "stands before the one that the session began with",
-            Some(pinned) if self.pin().ok().as_ref() != Some(pinned) => "was changed since the session began",
+            Some(pinned) if self.opened != *pinned => "was changed since the session began",
             Some(_) => return Ok(()),
         };
         Err(self.replaced(format!("it {why}; start a new session")))
@@ -182,7 +205,7 @@ impl RealTool {
                 "version {minimum} is asked for, and its version is not known; {again}"
             ))
         })?;
-        let same = self.pin().is_ok_and(|now| now.is_file_of(&known.file));
+        let same = self.opened.is_file_of(&known.file);
         if !same {
             return Err(self.replaced(format!(
                 "version {minimum} is asked for, and it was changed since it was version {}; {again}",
@@ -432,7 +455,7 @@ mod tests {
         let file = tool(root.path(), "kubectl", 0o755);
         let open = || RealTool::open(file.clone()).unwrap();
         let known = |version: &str| KnownVersion {
-            file: open().pin().unwrap(),
+            file: open().pin().clone(),
             version: version.to_owned(),
         };
         let fault = |minimum: &str, known: Option<&KnownVersion>| {

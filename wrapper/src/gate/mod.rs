@@ -93,7 +93,7 @@ fn execute(
     mut company: Company,
     event: &audit_event::Event,
 ) -> Result<i32, Stop> {
-    let Ready { real, program } = match ready {
+    let Ready { real, program } = match ready.and_then(|ready| ready.real.hold().map(|()| ready)) {
         Ok(ready) => ready,
         Err(no_tool) => {
             company
@@ -238,10 +238,13 @@ struct Company {
 }
 
 impl Beside for Company {
+    fn started(&mut self) {
+        self.tool = None; // whoever waits to write to it may
+    }
+
     fn keep(&self) -> Option<Vec<RawFd>> {
         let files = self.inputs.descriptors();
-        let tool = self.tool.iter().map(AsRawFd::as_raw_fd);
-        Some(files.chain(tool).chain(self.recorder.descriptor()).collect())
+        Some(files.chain(self.recorder.descriptor()).collect())
     }
 }
 

@@ -211,7 +211,7 @@ fn pin_tool(tool: Tool) -> Option<PinnedTool> {
     let found = tool_path::find(tool.name(), &path, ourselves)
         .and_then(RealTool::open)
         .ok()?;
-    found.pin().ok()
+    Some(found.pin().clone())
 }
 
 /// What PATH is when nobody set one, as in `sh`.

@@ -44,7 +44,7 @@ pub fn orders(wish: &Wish, redaction_key: &str) -> Result<Configuration, Failure
     for (tool, minimum) in &wish.minimum_versions {
         let real = open(*tool)?;
         let known = KnownVersion {
-            file: real.pin().map_err(io)?,
+            file: real.pin().clone(),
             version: tools::version(*tool, &real.path)?,
         };
         real.check_version(minimum, Some(&known))
