@@ -3,7 +3,7 @@
 //!
 //! `REEVE_RACE_COMMANDS` says how many commands (10 000 is what is asked for; the default is what fits in a run of all tests).
 
-use acceptance::http::Request;
+use acceptance::http::{Body, Request, Response, Server};
 use acceptance::race::{self, Target};
 use acceptance::session::{Scratch, appears, wait};
 use acceptance::{sha256, tools};
@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 /// What may be applied, and where; all else is refused.
 const SITE: &str = "apiVersion: reeve/v1\nkind: Governance\nlevel: L4\ntrack: track-c\nrules:\n\
     \x20 - id: gets\n    allow: {tool: kubectl, effect: read, verb: get, namespace: dev}\n\
-    \x20 - id: applies\n    allow: {tool: kubectl, effect: [read, write], verb: apply, resource: configmaps, namespace: dev}\n    accept: [reads-files]\n";
+    \x20 - id: applies\n    allow: {tool: kubectl, effect: [read, write], verb: apply, resource: configmaps, namespace: dev}\n    accept: [reads-files]\n\
+    \x20 - id: aws\n    allow: {tool: aws, effect: [local, read]}\n    accept: [redirects-endpoint]\n\
+    \x20 - id: gh\n    allow: {tool: gh, effect: read}\n";
 
 fn commands() -> usize {
     std::env::var("REEVE_RACE_COMMANDS").map_or(400, |text| text.parse().expect("a number"))
@@ -33,7 +35,7 @@ fn nothing_arrives_that_was_not_judged() {
 #[test]
 fn nothing_arrives_from_the_real_kubectl_that_was_not_judged() {
     let real = std::fs::canonicalize(tools::real("kubectl")).expect("it is there");
-    swapped_all_the_time(&real, commands() / 2, false);
+    swapped_all_the_time(&real, commands(), false);
 }
 
 fn swapped_all_the_time(tool: &Path, commands: usize, is_exact: bool) {
@@ -92,6 +94,101 @@ fn swapped_all_the_time(tool: &Path, commands: usize, is_exact: bool) {
     eprintln!("race: {commands} commands, {swaps} swaps, {spent:.1?}: {counts:?}");
     assert_eq!(scratch.verify().0, 0, "the record is whole");
     drop(server);
+}
+
+/// aws's credentials may come from a program that its configuration names, and its commands may be others by an alias.
+#[test]
+#[ignore = "issue 6: aws opens its configuration again (SECURITY.md, known limits)"]
+fn aws_finds_the_configuration_that_was_judged() {
+    let server = Server::tcp(|_| Response {
+        status: 200,
+        content_type: "text/xml",
+        body: Body::Bytes(
+            b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>".to_vec(),
+        ),
+    });
+    let mut scratch = with_site();
+    let mark = scratch.at("marked");
+    let (config, home) = (scratch.at("aws-config"), scratch.at("home"));
+    std::fs::create_dir_all(home.join(".aws/cli")).expect("a directory can be made");
+    let keys = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secretsecretsecret\n";
+    let good = format!("[default]\nregion = us-east-1\n{keys}").into_bytes();
+    let bad = format!(
+        "[default]\nregion = us-east-1\ncredential_process = touch {}\n",
+        mark.display()
+    );
+    std::fs::write(&config, &good).expect("it can be written");
+    scratch.real("aws").env("AWS_CONFIG_FILE", &config);
+    scratch
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_MAX_ATTEMPTS", "1");
+    let targets = [
+        Target::File {
+            place: config,
+            good,
+            bad: vec![bad.into_bytes()],
+        },
+        Target::Extra {
+            place: home.join(".aws/cli/alias"),
+            bad: format!("[toplevel]\nsts = !touch {}\n", mark.display()).into_bytes(),
+        },
+    ];
+    let commands = (commands() / 20).clamp(10, 200);
+    let script = format!(
+        "for i in $(seq {commands}); do aws --endpoint-url http://127.0.0.1:{} sts get-caller-identity >>out 2>>err; done; true",
+        server.port
+    );
+    while_swapping(&scratch, &targets, &script, 10 * commands);
+    assert!(!mark.exists(), "no program of theirs ran");
+    let ran = ran(&scratch, commands);
+    assert_eq!(server.requests().len(), ran, "each that was allowed arrived");
+}
+
+/// gh sends everything to the socket that its configuration names.
+#[test]
+#[ignore = "issue 6: gh opens its configuration again (SECURITY.md, known limits)"]
+fn gh_finds_the_configuration_that_was_judged() {
+    let mut scratch = with_site();
+    let (socket, elsewhere) = (scratch.at("gh.sock"), scratch.at("elsewhere.sock"));
+    let answer = |_: &Request| Response::json(&json!({"full_name": "octo/app"}));
+    let (server, decoy) = (Server::unix(&socket, answer), Server::unix(&elsewhere, answer));
+    std::fs::create_dir(scratch.at("gh-config")).expect("a directory can be made");
+    let config = scratch.at("gh-config/config.yml");
+    let said = |socket: &Path| format!("http_unix_socket: {}\n", socket.display()).into_bytes();
+    std::fs::write(&config, said(&socket)).expect("it can be written");
+    let directory = scratch.at("gh-config");
+    scratch
+        .real("gh")
+        .env("GH_CONFIG_DIR", directory)
+        .env("GH_NO_UPDATE_NOTIFIER", "1");
+    scratch.env("GH_TOKEN", "gho_0123456789abcdef0123456789abcdef0123");
+    let targets = [Target::File {
+        place: config,
+        good: said(&socket),
+        bad: vec![said(&elsewhere)],
+    }];
+    let commands = (commands() / 4).clamp(20, 1_000);
+    let script = format!("for i in $(seq {commands}); do gh api repos/octo/app >>out 2>>err; done; true");
+    while_swapping(&scratch, &targets, &script, 2 * commands);
+    assert_eq!(decoy.requests().len(), 0, "nothing reached the other socket");
+    let ran = ran(&scratch, commands);
+    assert_eq!(server.requests().len(), ran, "each that was allowed arrived");
+}
+
+/// How many commands ran, of so many; some did, and some were refused.
+fn ran(scratch: &Scratch, commands: usize) -> usize {
+    let ran = scratch
+        .outcomes()
+        .iter()
+        .filter(|outcome| outcome["exit_code"].is_number())
+        .count();
+    assert_eq!(scratch.events().len(), commands, "every call is on record");
+    assert!(
+        ran > 0 && ran < commands,
+        "both were met: {ran} of {commands} ran"
+    );
+    assert_eq!(scratch.verify().0, 0, "the record is whole");
+    ran
 }
 
 /// A session at L4 under [`SITE`].

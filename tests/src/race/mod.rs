@@ -49,6 +49,13 @@ pub enum Target {
     },
     /// A manifest, with a new stamp each time.
     Manifest(PathBuf),
+    /// A file that is not there at first.
+    Extra {
+        /// Where it is.
+        place: PathBuf,
+        /// What it says when it is there.
+        bad: Vec<u8>,
+    },
     /// A link, to here or there.
     Link {
         /// Where it is.
@@ -80,6 +87,8 @@ pub fn swap(targets: &[Target], scratch: &Path, stop: &AtomicBool) -> u64 {
                 };
                 write(&mut random, scratch, place, content);
             }
+            Target::Extra { place, .. } if is_good => remove(place),
+            Target::Extra { place, bad } => rename(scratch, place, bad),
             Target::Link { place, good, bad } => link(scratch, place, if is_good { good } else { bad }),
         }
         count += 1;
@@ -88,6 +97,7 @@ pub fn swap(targets: &[Target], scratch: &Path, stop: &AtomicBool) -> u64 {
         match target {
             Target::Manifest(place) => rename(scratch, place, manifest(0, true).as_bytes()),
             Target::File { place, good, .. } => rename(scratch, place, good),
+            Target::Extra { place, .. } => remove(place),
             Target::Link { place, good, .. } => link(scratch, place, good),
         }
     }
@@ -116,6 +126,13 @@ fn rename(scratch: &Path, place: &Path, content: &[u8]) {
     let beside = scratch.join("beside");
     std::fs::write(&beside, content).expect("it can be written");
     std::fs::rename(&beside, place).expect("it can be renamed");
+}
+
+fn remove(place: &Path) {
+    match std::fs::remove_file(place) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", place.display()),
+        _ => {}
+    }
 }
 
 fn link(scratch: &Path, place: &Path, to: &Path) {
