@@ -95,44 +95,132 @@ pub fn run(
 }
 
 fn follow(child: Pid, signals: &SignalFd, beside: &mut dyn Beside) -> Result<Ended, SuperviseError> {
+    let mut witness = Witness::to_come();
     let mut was_stopped = false;
     loop {
         while let Some(info) = signals.read_signal()? {
             let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
-            if signal == Signal::SIGCHLD as i32 {
+            let was_for_all = signal != Signal::SIGCHLD as i32 && witness.has_got(signal);
+            let reaped = if signal == Signal::SIGCHLD as i32 {
                 beside.child_ended();
-                match reap(child)? {
-                    Reaped::Ended(ended) => return Ok(ended),
-                    Reaped::Stopped => was_stopped = true,
-                    Reaped::Nothing => {}
-                }
+                reap(child)?
             } else if was_stopped && signal == Signal::SIGCONT as i32 {
                 was_stopped = false;
-                continue_stopped(child)?;
-            } else if must_forward(&info, child) {
-                forward(child, signal)?;
+                continue_stopped(child)?
+            } else {
+                if !was_for_all && must_forward(&info, child) {
+                    forward(child, signal)?;
+                }
+                Reaped::Nothing
+            };
+            match reaped {
+                Reaped::Ended(ended) => return Ok(ended),
+                Reaped::Stopped => was_stopped = true,
+                Reaped::Nothing => {}
             }
         }
         if std::mem::take(&mut was_stopped) {
-            continue_stopped(child)?;
+            match continue_stopped(child)? {
+                Reaped::Ended(ended) => return Ok(ended),
+                Reaped::Stopped => {
+                    was_stopped = true;
+                    continue;
+                }
+                Reaped::Nothing => {}
+            }
         }
-        wait_readable(signals, beside)?;
+        wait_readable(signals, beside, &mut witness)?;
     }
 }
 
-/// Blocks until a signal is there or the neighbour wants its tick.
-fn wait_readable(signals: &SignalFd, beside: &mut dyn Beside) -> Result<(), SuperviseError> {
+/// Blocks until a signal is there, the neighbour wants its tick, or it is time for the witness.
+fn wait_readable(
+    signals: &SignalFd,
+    beside: &mut dyn Beside,
+    witness: &mut Witness,
+) -> Result<(), SuperviseError> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let timeout = beside.wake_after().map_or(PollTimeout::NONE, |after| {
-        PollTimeout::try_from(after.max(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX)
-    });
+    let after = [beside.wake_after(), witness.wake_after()];
+    let timeout = after
+        .into_iter()
+        .flatten()
+        .min()
+        .map_or(PollTimeout::NONE, |after| {
+            PollTimeout::try_from(after.max(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX)
+        });
     match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout) {
         Ok(0) => {
-            beside.tick();
+            witness.appear();
+            if beside.wake_after().is_some() {
+                beside.tick();
+            }
             Ok(())
         }
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells signals that were sent to the whole process group, the program included, from those that were sent only to us.
+/// Nothing in a signal says so. But one that was sent to all is also pending with a process that does nothing: the kernel
+/// gives it to the youngest of a group first. Without a witness (in the first moments, or where there can be no more
+/// processes) every signal is passed on, and one to the group arrives twice.
+struct Witness {
+    process: Option<Pid>,
+    /// When it is worth its fork: most commands are over before.
+    due: Option<Instant>,
+}
+
+impl Witness {
+    const AFTER: Duration = Duration::from_millis(10);
+
+    fn to_come() -> Witness {
+        Witness {
+            process: None,
+            due: Instant::now().checked_add(Witness::AFTER),
+        }
+    }
+
+    fn wake_after(&self) -> Option<Duration> {
+        Some(self.due?.saturating_duration_since(Instant::now()))
+    }
+
+    fn appear(&mut self) {
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.due = None;
+            self.process = sys::bystander().ok();
+        }
+    }
+
+    /// Whether this signal was sent to it as well. Then it has served: what is pending with it stays so.
+    fn has_got(&mut self, signal: i32) -> bool {
+        let Some(process) = self.process else {
+            return false;
+        };
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+        let pending = pending.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        let bit = u32::try_from(signal.saturating_sub(1)).ok();
+        let bit = bit.and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(0);
+        let has_got = pending.unwrap_or(0) & bit != 0;
+        if has_got {
+            *self = Witness::to_come();
+        }
+        has_got
+    }
+
+    fn leave(&mut self) {
+        if let Some(process) = self.process.take() {
+            // It cannot be gone before it is waited for.
+            let _gone = sys::send(process, Signal::SIGKILL as i32)
+                .and_then(|()| nix::sys::wait::waitpid(process, None).map(drop));
+        }
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -206,16 +294,18 @@ fn stop_by(signal: i32) -> Result<(), SuperviseError> {
     Ok(())
 }
 
-/// What continued us continues the child, if it has not done so: a shell continues the whole group, `kill -CONT` only us. One
-/// that goes on already is left alone, for it may be about to be stopped again.
-fn continue_stopped(child: Pid) -> Result<(), SuperviseError> {
+/// What continued us continues the child, if it has not done so: a shell continues the whole group, `kill -CONT` only us, and
+/// nobody had to where the kernel did not stop us, in a group without a parent. A child that was stopped once more by now is
+/// not continued: the look at its state comes first, so that a new stop is found behind it.
+fn continue_stopped(child: Pid) -> Result<Reaped, SuperviseError> {
     let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
     let state = stat.ok().and_then(|stat| {
         let (_, behind) = stat.rsplit_once(')')?;
         behind.trim_start().chars().next()
     });
-    match state {
-        Some('T') | None => Ok(forward(child, Signal::SIGCONT as i32)?),
-        Some(_) => Ok(()),
+    let reaped = reap(child)?;
+    if matches!((&reaped, state), (Reaped::Nothing, Some('T') | None)) {
+        forward(child, Signal::SIGCONT as i32)?;
     }
+    Ok(reaped)
 }

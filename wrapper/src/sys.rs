@@ -197,8 +197,9 @@ pub fn forbid_writing(file: &std::fs::File) -> Result<(), Errno> {
     use nix::libc;
     const F_SETSIG: c_int = 10; // <linux/fcntl.h>, all of Linux's machines
     // Told when somebody waits; by a signal that is ignored unless asked for, since the usual SIGIO kills.
-    // SAFETY: both take numbers only.
+    // SAFETY: takes numbers only.
     Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) })?;
+    // SAFETY: as above.
     Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) }).map(drop)
 }
 
@@ -209,6 +210,30 @@ pub fn forbid_writing(file: &std::fs::File) -> Result<(), Errno> {
 pub fn send(process: Pid, signal: i32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
     Errno::result(unsafe { nix::libc::kill(process.as_raw(), signal) }).map(drop)
+}
+
+/// A process of our group that does nothing, holds nothing, and dies with us. Signals stay pending with it: the caller has all
+/// blocked.
+///
+/// # Errors
+/// As `fork`.
+pub fn bystander() -> Result<Pid, Errno> {
+    let parent = nix::unistd::getpid();
+    // SAFETY: the process has one thread, and the child makes only async-signal-safe calls.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            let bound = nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL));
+            // SAFETY: this process uses no descriptor, and ends without running anything of ours.
+            unsafe {
+                nix::libc::syscall(nix::libc::SYS_close_range, 0, u32::MAX, 0);
+                while bound.is_ok() && nix::unistd::getppid() == parent {
+                    nix::libc::pause();
+                }
+                nix::libc::_exit(0)
+            }
+        }
+    }
 }
 
 /// What became of a child.

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Signals received, and the one that is counted.
 static COUNT: AtomicI32 = AtomicI32::new(0);
@@ -27,10 +27,25 @@ pub fn run(words: &[OsString]) -> i32 {
         "cat" => cat(),
         "flood" => flood(number()),
         "digest" => digest(),
+        "lines" => std::fs::write("ready", format!("{}\n", std::process::id())).and_then(|()| digest()),
         "answer" => answer(),
         "both" => both(),
         "daemon" => return daemon(),
-        "count" => return count(number()),
+        "count" => writeln!(
+            &mut *descriptor(1),
+            "came {}",
+            count(number(), Duration::from_millis(200))
+        ),
+        "counts" => writeln!(
+            &mut *descriptor(1),
+            "came {}",
+            count(number(), Duration::from_millis(900))
+        ),
+        "some" => writeln!(
+            &mut *descriptor(1),
+            "came: {}",
+            count(number(), Duration::from_millis(200)) > 0
+        ),
         "words" => {
             let all = words.iter().map(|word| view::text(word.clone()) + "\n");
             let digest = crate::sha256(all.collect::<String>().as_bytes());
@@ -152,20 +167,19 @@ extern "C" fn received(_: libc::c_int) {
 }
 
 /// Counts a signal until none came for a while after the first; says when it is ready in the file `ready`.
-fn count(signal: i32) -> i32 {
+fn count(signal: i32, quiet: Duration) -> i32 {
     // SAFETY: the handler only adds to an atomic number.
     unsafe { libc::signal(signal, received as *const () as libc::sighandler_t) };
     std::fs::write("ready", format!("{}\n", std::process::id())).expect("the directory can be written");
-    for _ in 0..500 {
+    let (mut came, mut last) = (0, Instant::now());
+    while last.elapsed() < if came == 0 { Duration::from_secs(10) } else { quiet } {
         std::thread::sleep(Duration::from_millis(20));
-        if COUNT.load(Ordering::Relaxed) > 0 {
-            std::thread::sleep(Duration::from_millis(200));
-            break;
+        let now = COUNT.load(Ordering::Relaxed);
+        if now != came {
+            (came, last) = (now, Instant::now());
         }
     }
-    let came = COUNT.load(Ordering::Relaxed);
-    drop(writeln!(&mut *descriptor(1), "came {came}"));
-    0
+    came
 }
 
 /// Stops itself by a signal; says so when it is continued.

@@ -252,6 +252,18 @@ fn deaths() -> Vec<Situation> {
 
 const SIGNALS: &[(&str, &str)] = &[
     (
+        "to the whole group, counted",
+        "set -m; for s in 2 15 10 1 28 40; do rm -f ready; K count-$s & while [ ! -s ready ]; do sleep .02; done; sleep .1; kill -$s -- -$!; wait $!; echo $?; done",
+    ),
+    (
+        "to the whole group and to one, in turn",
+        "set -m; K counts-10 & while [ ! -s ready ]; do sleep .02; done; for i in 1 2 3; do sleep .1; kill -10 -- -$!; sleep .1; kill -10 $!; done; wait $!; echo $?",
+    ),
+    (
+        "python, to the group",
+        "python3 -c 'import os, signal, subprocess, time; p = subprocess.Popen([\"kubectl\", \"get\", \"pods\", \"count-2\"], start_new_session=True); time.sleep(.5); os.killpg(p.pid, signal.SIGINT); print(p.wait())'",
+    ),
+    (
         "one signal, to the process",
         "set -m; K count-15 & while [ ! -s ready ]; do sleep .02; done; kill -TERM $!; wait $!; echo $?",
     ),
@@ -590,7 +602,7 @@ fn terminals() -> Vec<Situation> {
             "the terminal goes away from a count",
             &[
                 Expect("> "),
-                Keys("K count-1 >>facts\n"),
+                Keys("K some-1 >>facts\n"),
                 Appears("ready"),
                 HangUp,
                 Appears("facts"),
@@ -617,8 +629,9 @@ fn terminals() -> Vec<Situation> {
             "end of input",
             &[
                 Expect("> "),
-                Keys("K digest >>facts; exit\n"),
-                Expect("digest >>facts"),
+                Keys("K lines >>facts; exit\n"),
+                Appears("ready"),
+                Foreground,
                 Keys("a line\n\u{4}"),
             ],
         ),
