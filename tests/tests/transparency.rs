@@ -130,6 +130,40 @@ fn ordinary_user() {
         command
     };
     assert!(both_ways(&scratch, "user", &reeve, start) >= 7);
+    // Directly, the tool takes the place of its caller; behind the gate it is one process more.
+    std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
+    let mut session = start(&reeve);
+    session
+        .args(["run", "--level", "L2", "--record"])
+        .arg(scratch.record());
+    session.args([
+        "--",
+        "bash",
+        "-c",
+        "with limit=NPROC:1:1 -- kubectl get pods; echo $?",
+    ]);
+    let output = finish(session.stdin(Stdio::null()), &[]);
+    assert_eq!(output.out(), "126\n", "{}", output.err());
+    let why = scratch.outcomes()[0]["not_started"].clone();
+    assert_eq!(why, "Try again", "the system's own word for no more processes");
+}
+
+/// Where the sidecar is gone, the spool is the caller's to read and write, whatever the caller's umask; the tool has that umask.
+#[test]
+fn the_spool_has_its_own_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut scratch = Scratch::new();
+    scratch.stand_in("kubectl", "#!/bin/sh\numask\n");
+    let output = scratch.run(
+        "for i in 1 2 3 4 5 6; do kill -KILL $(cat record/lock); sleep 0.5; done; umask 0777; kubectl get pods; kubectl get nodes",
+    );
+    assert_eq!(output.out(), "0777\n0777\n", "{}", output.err());
+    let spool = scratch.record().join("spool");
+    let file = spool.join(format!("{}.spool", nix::unistd::getuid()));
+    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&spool), mode(&file)), (0o700, 0o600));
+    let lines = std::fs::read_to_string(&file).expect("the spool can be read");
+    assert_eq!(lines.lines().count(), 4, "two decisions and two outcomes");
 }
 
 /// Gives a directory and all in it to `nobody`.

@@ -10,10 +10,11 @@ use argv::{Effect, Invocation};
 use audit_event::chain::{Draft, Fields, Hash, Kind, write_line};
 use audit_event::{Event, Outcome};
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::Mode;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -74,28 +75,36 @@ impl Spool {
             path: directory.join(format!("{}.spool", event.uid)),
             uid: event.uid,
         };
+        // The caller's own mask, which the tool inherits, may leave nobody any right.
+        let mask = nix::sys::stat::umask(Mode::from_bits_truncate(0o077));
+        let begun = spool.open(&directory, event);
+        nix::sys::stat::umask(mask);
+        begun?;
+        Ok(spool)
+    }
+
+    fn open(&self, directory: &Path, event: &Event) -> Result<(), CannotSpool> {
         let io = |cause| CannotSpool::Io {
-            path: spool.path.clone(),
+            path: self.path.clone(),
             cause,
         };
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&directory)
+            .create(directory)
             .map_err(io)?;
         // On a host callers may make files in the directory and not look into it.
-        let opened = match File::open(&directory) {
+        let opened = match File::open(directory) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             opened => Some(opened.map_err(io)?),
         };
-        spool.append(Kind::Event, &serde_json::to_string(event)?, &event.ts)?;
+        self.append(Kind::Event, &serde_json::to_string(event)?, &event.ts)?;
         match opened {
             Some(directory) => directory.sync_all(),
             // The name is durable with all else of that file system.
-            None => File::open(&spool.path).and_then(|file| Ok(nix::unistd::syncfs(file)?)),
+            None => File::open(&self.path).and_then(|file| Ok(nix::unistd::syncfs(file)?)),
         }
-        .map_err(io)?;
-        Ok(spool)
+        .map_err(io)
     }
 
     /// Records how it ended.
