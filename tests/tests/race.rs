@@ -6,7 +6,7 @@
 use acceptance::http::{Body, Request, Response, Server};
 use acceptance::race::{self, Target};
 use acceptance::session::{Scratch, appears, wait};
-use acceptance::{sha256, tools};
+use acceptance::{binaries, sha256, tools};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -206,6 +206,7 @@ fn with_site() -> Scratch {
 fn while_swapping(scratch: &Scratch, targets: &[Target], script: &str, commands: usize) -> u64 {
     let stop = AtomicBool::new(false);
     let begun = scratch.at("begun");
+    binaries::reeve(); // building may take longer than anybody waits for the session
     std::thread::scope(|scope| {
         let swapping = scope.spawn(|| {
             assert!(appears(&begun), "the session begins");
@@ -335,6 +336,7 @@ fn text(value: &Value) -> String {
 #[test]
 fn a_tool_that_is_written_over_is_not_executed() {
     let rounds = (commands() / 20).clamp(10, 60);
+    binaries::reeve(); // building may take longer than anybody waits for the session
     let (mut ran, mut refused) = (0, 0);
     for round in 0..rounds {
         let mut scratch = Scratch::new();
