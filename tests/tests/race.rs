@@ -96,10 +96,47 @@ fn swapped_all_the_time(tool: &Path, commands: usize, is_exact: bool) {
     drop(server);
 }
 
-/// aws's credentials may come from a program that its configuration names, and its commands may be others by an alias.
+/// aws's credentials may come from a program that its configuration names.
 #[test]
 #[ignore = "issue 6: aws opens its configuration again (SECURITY.md, known limits)"]
 fn aws_finds_the_configuration_that_was_judged() {
+    let scratch = with_aws();
+    let (place, mark) = (scratch.at("aws-config"), scratch.at("marked"));
+    let good = std::fs::read(&place).expect("it was written");
+    let bad = format!(
+        "[default]\nregion = us-east-1\ncredential_process = touch {}\n",
+        mark.display()
+    );
+    let bad = vec![bad.into_bytes()];
+    aws_while_swapping(&scratch, Target::File { place, good, bad });
+    assert!(!mark.exists(), "no program of theirs ran");
+}
+
+/// Its commands may be others by an alias, and that file has its place in the home directory.
+#[test]
+#[ignore = "issue 6: aws reads its aliases from a place that cannot be another (SECURITY.md, known limits)"]
+fn aws_finds_no_alias_that_was_not_judged() {
+    let scratch = with_aws();
+    let (place, mark) = (scratch.at("home/.aws/cli/alias"), scratch.at("marked"));
+    std::fs::create_dir_all(scratch.at("home/.aws/cli")).expect("a directory can be made");
+    let bad = format!("[toplevel]\nsts = !touch {}\n", mark.display()).into_bytes();
+    aws_while_swapping(&scratch, Target::Extra { place, bad });
+    assert!(!mark.exists(), "no program of theirs ran");
+}
+
+fn with_aws() -> Scratch {
+    let mut scratch = with_site();
+    let config = scratch.at("aws-config");
+    let keys = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secretsecretsecret\n";
+    std::fs::write(&config, format!("[default]\nregion = us-east-1\n{keys}")).expect("it can be written");
+    scratch.real("aws").env("AWS_CONFIG_FILE", config);
+    scratch
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_MAX_ATTEMPTS", "1");
+    scratch
+}
+
+fn aws_while_swapping(scratch: &Scratch, target: Target) {
     let server = Server::tcp(|_| Response {
         status: 200,
         content_type: "text/xml",
@@ -107,41 +144,14 @@ fn aws_finds_the_configuration_that_was_judged() {
             b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>".to_vec(),
         ),
     });
-    let mut scratch = with_site();
-    let mark = scratch.at("marked");
-    let (config, home) = (scratch.at("aws-config"), scratch.at("home"));
-    std::fs::create_dir_all(home.join(".aws/cli")).expect("a directory can be made");
-    let keys = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secretsecretsecret\n";
-    let good = format!("[default]\nregion = us-east-1\n{keys}").into_bytes();
-    let bad = format!(
-        "[default]\nregion = us-east-1\ncredential_process = touch {}\n",
-        mark.display()
-    );
-    std::fs::write(&config, &good).expect("it can be written");
-    scratch.real("aws").env("AWS_CONFIG_FILE", &config);
-    scratch
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_MAX_ATTEMPTS", "1");
-    let targets = [
-        Target::File {
-            place: config,
-            good,
-            bad: vec![bad.into_bytes()],
-        },
-        Target::Extra {
-            place: home.join(".aws/cli/alias"),
-            bad: format!("[toplevel]\nsts = !touch {}\n", mark.display()).into_bytes(),
-        },
-    ];
     let commands = (commands() / 20).clamp(10, 200);
     let script = format!(
         "for i in $(seq {commands}); do aws --endpoint-url http://127.0.0.1:{} sts get-caller-identity >>out 2>>err; done; true",
         server.port
     );
-    while_swapping(&scratch, &targets, &script, 10 * commands);
-    assert!(!mark.exists(), "no program of theirs ran");
-    let ran = ran(&scratch, commands);
-    assert_eq!(server.requests().len(), ran, "each that was allowed arrived");
+    while_swapping(scratch, &[target], &script, 10 * commands);
+    let ran = ran(scratch, commands);
+    assert!(server.requests().len() <= ran, "what arrived was allowed");
 }
 
 /// gh sends everything to the socket that its configuration names.
@@ -154,7 +164,8 @@ fn gh_finds_the_configuration_that_was_judged() {
     let (server, decoy) = (Server::unix(&socket, answer), Server::unix(&elsewhere, answer));
     std::fs::create_dir(scratch.at("gh-config")).expect("a directory can be made");
     let config = scratch.at("gh-config/config.yml");
-    let said = |socket: &Path| format!("http_unix_socket: {}\n", socket.display()).into_bytes();
+    let said =
+        |socket: &Path| format!("version: \"1\"\nhttp_unix_socket: {}\n", socket.display()).into_bytes();
     std::fs::write(&config, said(&socket)).expect("it can be written");
     let directory = scratch.at("gh-config");
     scratch
