@@ -5,6 +5,7 @@ use crate::session::wait;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -135,16 +136,23 @@ fn kept(bytes: &[u8]) -> String {
 /// # Panics
 /// When it does not end in time, or says something else.
 pub fn observed(mut command: Command, deadline: Duration) -> BTreeMap<String, Observed> {
-    let mut file = tempfile::tempfile().expect("a file can be made");
-    let output = file.try_clone().expect("a descriptor can be copied");
+    let (mut file, mut said) = (temporary(), temporary());
+    let copy = |file: &File| file.try_clone().expect("a descriptor can be copied");
     let mut child = command
         .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(Stdio::inherit())
+        .stdout(copy(&file))
+        .stderr(copy(&said))
         .spawn()
         .expect("the runner starts");
     let status = wait(&mut child, deadline);
-    assert!(status.success(), "the runner ended with {status}");
+    let mut text = String::new();
+    said.seek(SeekFrom::Start(0)).expect("a file can be read again");
+    said.read_to_string(&mut text).expect("messages are text");
+    assert!(status.success(), "the runner ended with {status}: {text}");
     file.seek(SeekFrom::Start(0)).expect("a file can be read again");
     serde_json::from_reader(file).expect("the runner prints JSON")
+}
+
+fn temporary() -> File {
+    tempfile::tempfile().expect("a file can be made")
 }

@@ -96,19 +96,19 @@ const SURROUNDINGS: &[(&str, &str)] = &[
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "in order",
-        "with environment=STRICT=1,Z=1,PATH=$PATH,B=2,HOME=$HOME,TMPDIR=$TMPDIR,A=3,M= -- K see",
+        "with environment=STRICT=1,Z=1,PATH=$PATH,B=2,HOME=$HOME,TMPDIR=$TMPDIR,XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR,A=3,M= -- K see",
     ),
     (
         "named twice",
-        "with environment=STRICT=1,PATH=$PATH,A=first,HOME=$HOME,TMPDIR=$TMPDIR,A=second -- K see",
+        "with environment=STRICT=1,PATH=$PATH,A=first,HOME=$HOME,TMPDIR=$TMPDIR,XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR,A=second -- K see",
     ),
     (
         "without a value",
-        "with environment=STRICT=1,PATH=$PATH,HOME=$HOME,TMPDIR=$TMPDIR,E=,=odd,nothing -- K see",
+        "with environment=STRICT=1,PATH=$PATH,HOME=$HOME,TMPDIR=$TMPDIR,XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR,E=,=odd,nothing -- K see",
     ),
     (
         "not text",
-        "with 'environment=STRICT=1,A=\\xff\\xfe,B\\xc3=1,PATH='$PATH,HOME=$HOME,TMPDIR=$TMPDIR -- K see",
+        "with 'environment=STRICT=1,A=\\xff\\xfe,B\\xc3=1,PATH='$PATH,HOME=$HOME,TMPDIR=$TMPDIR,XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR -- K see",
     ),
     (
         "empty",
@@ -591,8 +591,9 @@ fn terminals() -> Vec<Situation> {
             &[
                 Expect("> "),
                 Keys(
-                    "nohup bash -c 'while [ ! -s ready ]; do sleep .02; done; p=$(cat ready); while grep -qs '^State:.[^ZX]' /proc/$p/status; do sleep .02; done; echo over >facts' >/dev/null 2>&1 & K wait\n",
+                    "nohup bash -c 'echo >watching; while [ ! -s ready ]; do sleep .02; done; p=$(cat ready); while grep -qs '^State:.[^ZX]' /proc/$p/status; do sleep .02; done; echo over >facts' >/dev/null 2>&1 & K wait\n",
                 ),
+                Appears("watching"),
                 Appears("ready"),
                 HangUp,
                 Appears("facts"),
