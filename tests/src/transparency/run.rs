@@ -58,7 +58,7 @@ pub fn spelled(text: &str) -> String {
 
 fn by_bash(place: &Path, script: &str) -> Observed {
     let mut command = Command::new("bash");
-    let script = [situations::IS_GONE, &spelled(script)].concat();
+    let script = [situations::FUNCTIONS, &spelled(script)].concat();
     command.args(["--norc", "-c", &script]).current_dir(place);
     // Whatever it sends to its own group must not reach the runner.
     command.process_group(0).stdin(Stdio::null());

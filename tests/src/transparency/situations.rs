@@ -3,9 +3,12 @@
 use super::{Situation, Step, What};
 use Step::{Appears, Expect, Foreground, HangUp, Keys, Resize};
 
-/// A function for scripts: a process that nobody waits for stays as a zombie where the first process does not reap.
-pub const IS_GONE: &str =
-    "is_gone() { grep -qs '^State:.[^ZX]' /proc/$1/status && echo still there || echo gone; }\n";
+/// Functions for scripts: whether a process is gone (one that nobody waits for stays as a zombie where the first process does not
+/// reap), and waiting for a state of the last job, which
+/// the shell then knows. (It says so by itself too, sometimes: those situations do without its messages.)
+pub const FUNCTIONS: &str = "is_gone() { grep -qs '^State:.[^ZX]' /proc/$1/status && echo still there || echo gone; }\n\
+    until_state() { for i in $(seq 400); do grep -qs ^State:.$1 /proc/$!/status && return; sleep .02; done; echo never $1; }\n\
+    said_stopped() { until_state T; sleep .1; jobs >said; grep -c Stopped said; }\n";
 
 /// The situations of a group.
 ///
@@ -261,7 +264,7 @@ const SIGNALS: &[(&str, &str)] = &[
     ),
     (
         "python, to the group",
-        "python3 -c 'import os, signal, subprocess, time; p = subprocess.Popen([\"kubectl\", \"get\", \"pods\", \"count-2\"], start_new_session=True); time.sleep(.5); os.killpg(p.pid, signal.SIGINT); print(p.wait())'",
+        "python3 -c 'import os, signal, subprocess, time; p = subprocess.Popen([\"kubectl\", \"get\", \"pods\", \"count-2\"], start_new_session=True); [time.sleep(.02) for i in range(500) if not os.path.exists(\"ready\")]; time.sleep(.1); os.killpg(p.pid, signal.SIGINT); print(p.wait())'",
     ),
     (
         "one signal, to the process",
@@ -294,19 +297,19 @@ const SIGNALS: &[(&str, &str)] = &[
     ),
     (
         "stops itself",
-        "set -m; K stop-19 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?",
+        "exec 2>/dev/null; set -m; K stop-19 & said_stopped; kill -CONT -- -$!; wait $!; echo $?",
     ),
     (
         "stops itself as by Ctrl-Z",
-        "set -m; K stop-20 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?",
+        "exec 2>/dev/null; set -m; K stop-20 & said_stopped; kill -CONT -- -$!; wait $!; echo $?",
     ),
     (
         "stops itself where that is ignored",
-        "set -m; with ignore=20 -- K stop-20 & sleep .7; jobs -l | grep -c Stopped; kill -CONT -- -$!; wait $!; echo $?",
+        "exec 2>/dev/null; set -m; with ignore=20 -- K stop-20 & said_stopped; kill -CONT -- -$!; wait $!; echo $?",
     ),
     (
         "stopped by tstp, continued alone",
-        "set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -TSTP $!; sleep .3; jobs | grep -c Stopped; kill -CONT $!; sleep .2; jobs | grep -c Running; kill $!; wait $!; echo $?",
+        "exec 2>/dev/null; set -m; K wait & while [ ! -s ready ]; do sleep .02; done; kill -TSTP $!; said_stopped; kill -CONT $!; until_state S; jobs >said; grep -c Running said; kill $!; wait $!; echo $?",
     ),
     (
         "killed",
@@ -551,7 +554,7 @@ fn terminals() -> Vec<Situation> {
                 Expect("Stopped"),
                 Expect("> "),
                 Keys(
-                    "bg; sleep .3; jobs | sed 's/  */ /g' >>facts; kill %1; wait %1; echo \"then $?\" >>facts; exit\n",
+                    "bg; sleep .6; jobs | sed 's/  */ /g' >>facts; kill %1; wait %1; echo \"then $?\" >>facts; exit\n",
                 ),
             ],
         ),
@@ -561,7 +564,7 @@ fn terminals() -> Vec<Situation> {
                 Expect("> "),
                 Keys("K line &\n"),
                 Appears("ready"),
-                Keys("sleep .5; jobs | sed 's/  */ /g' >>facts; fg\n"),
+                Keys("sleep 1.2; jobs | sed 's/  */ /g' >>facts; fg\n"),
                 Expect("fg\r\n"),
                 Foreground,
                 Keys("for you\n"),
@@ -574,7 +577,7 @@ fn terminals() -> Vec<Situation> {
             &[
                 Expect("> "),
                 Keys("stty tostop; K see &\n"),
-                Keys("sleep .7; jobs | sed 's/  */ /g' >>facts; fg; echo \"then $?\" >>facts; exit\n"),
+                Keys("sleep 1.2; jobs | sed 's/  */ /g' >>facts; fg; echo \"then $?\" >>facts; exit\n"),
             ],
         ),
         (
