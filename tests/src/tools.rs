@@ -32,10 +32,9 @@ pub fn versions(name: &str) -> Vec<PathBuf> {
             .flatten();
         let mut others: Vec<PathBuf> = entries
             .filter(|entry| {
-                entry
-                    .file_name()
-                    .to_string_lossy()
-                    .starts_with(&format!("{name}-"))
+                let found = entry.file_name().to_string_lossy().into_owned();
+                let version = found.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+                version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
             })
             .flat_map(|entry| ["usr/bin", "bin"].map(|below| entry.path().join(below).join(name)))
             .filter(is_program)

@@ -7,13 +7,16 @@ use acceptance::kube_api::Cluster;
 use acceptance::postgres::Postgres;
 use acceptance::session::{Scratch, finish};
 use acceptance::tools;
-use argv::environment::{FAMILIES, Treatment, VARIABLES};
+use argv::environment::{FAMILIES, Treatment, VARIABLES, is_secret};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A row of the file.
 #[derive(Debug, Clone)]
@@ -123,7 +126,6 @@ fn answer(request: &Request) -> Response {
 struct World {
     cluster: Cluster,
     main: Server,
-    decoy: Server,
     postgres: Postgres,
 }
 
@@ -131,6 +133,7 @@ struct World {
 struct Place<'w> {
     scratch: Scratch,
     world: &'w World,
+    decoy: Server,
     _socket: Server,
 }
 
@@ -164,6 +167,10 @@ impl<'w> Place<'w> {
         let socket = scratch.at("gh.sock");
         let mut place = Place {
             _socket: Server::unix(&socket, answer),
+            decoy: Server::tcp(|request| Response {
+                status: 418,
+                ..answer(request)
+            }),
             scratch,
             world,
         };
@@ -176,9 +183,26 @@ impl<'w> Place<'w> {
         place
             .scratch
             .flags(&["--level", "L2", "--governance", &governance]);
+        // A session bus that notes who comes.
+        std::fs::create_dir(place.at("bus")).expect("a directory can be made");
+        let (bus, marks) = (
+            UnixListener::bind(place.at("bus/bus")).expect("a socket"),
+            place.at("marks"),
+        );
+        std::thread::spawn(move || {
+            while let Ok((stream, _)) = bus.accept() {
+                drop(stream);
+                std::fs::write(&marks, "asked\n").unwrap_or_default();
+            }
+        });
         place.write_configurations();
         place.write_hostile();
         place.set(setting);
+        if setting == "perl" {
+            // Debian's starter, which finds the program.
+            std::fs::remove_file(place.at("tools/psql")).expect("it was linked");
+            symlink("/usr/bin/psql", place.at("tools/psql")).expect("a link can be made");
+        }
         place
     }
 
@@ -251,7 +275,7 @@ impl<'w> Place<'w> {
 
     /// What the agent has prepared.
     fn write_hostile(&self) {
-        let decoy = self.world.decoy.port;
+        let decoy = self.decoy.port;
         let marks = self.at("marks");
         let marking = format!("#!/bin/sh\necho ran >>{}\n/bin/cat >/dev/null\n", marks.display());
         for name in [
@@ -333,7 +357,7 @@ impl<'w> Place<'w> {
     /// What the operator has set.
     fn set(&mut self, setting: &str) {
         let database = self.world.postgres.host().to_owned();
-        let decoy = format!("http://127.0.0.1:{}", self.world.decoy.port);
+        let decoy = format!("http://127.0.0.1:{}", self.decoy.port);
         let remove =
             |place: &Place<'_>, name: &str| std::fs::remove_file(place.at(name)).expect("it was written");
         // Nothing may leave the machine: what is not on loopback has a proxy that leads nowhere.
@@ -378,13 +402,13 @@ impl<'w> Place<'w> {
             "keyring" => self.write("home/.config/gh/hosts.yml", "github.com:\n    user: a\n    git_protocol: https\n    users:\n        a:\n"),
             "proxied" => self.write("home/.config/gh/config.yml", "version: \"1\"\n"),
             "kuberc" => self.write("home/.kube/kuberc", "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\noverrides:\n- command: get\n  flags:\n  - name: namespace\n    default: evil\n"),
-            "usual" => {}
+            "usual" | "perl" => {}
             other => panic!("no setting {other}"),
         }
     }
 
     fn value(&self, value: &str) -> String {
-        let decoy = self.world.decoy.port.to_string();
+        let decoy = self.decoy.port.to_string();
         let mut text = value
             .replace("{DECOYPORT}", &decoy)
             .replace("{DECOY}", &format!("http://127.0.0.1:{decoy}"));
@@ -407,6 +431,7 @@ impl<'w> Place<'w> {
             ("{SERVICES}", "h/pg_service.conf"),
             ("{GITCONFIG}", "gitconfig"),
             ("{HERE}", "checkout"),
+            ("{BUS}", "bus"),
         ] {
             text = text.replace(name, &self.at(file).display().to_string());
         }
@@ -429,7 +454,7 @@ impl<'w> Place<'w> {
             ("kubectl", "kustomize") => "$TOOL kustomize app".to_owned(),
             ("aws", "usual") => format!("$TOOL {asks}"),
             ("aws", "named") => format!("$TOOL {}", asks.replace("127.0.0.1", "localhost")),
-            ("aws", "https") => "$TOOL sts get-caller-identity --endpoint-url https://127.0.0.1:1".to_owned(),
+            ("aws", "https") => format!("$TOOL {}", asks.replace("http://", "https://")),
             ("aws", "configured") => "$TOOL sts get-caller-identity".to_owned(),
             ("aws", "help") => "$TOOL sts get-caller-identity help".to_owned(),
             ("aws", "pager") => on_terminal(&format!("aws {asks}")),
@@ -452,6 +477,12 @@ impl<'w> Place<'w> {
         }
     }
 
+    /// The same without the variable, even where the operator has it.
+    fn script_without(&self, number: usize, one: &Try) -> String {
+        let script = self.script(number, one, false);
+        script.replace("REEVE_TEST=1", &format!("-u {}", one.variable))
+    }
+
     /// The shell's lines that do one try, and leave what can be seen in files of this number.
     fn script(&self, number: usize, one: &Try, with_variable: bool) -> String {
         let root = self.scratch.at("").display().to_string();
@@ -465,7 +496,7 @@ impl<'w> Place<'w> {
         };
         format!(
             "rm -rf {root}/marks {root}/file {root}/directory; mkdir {root}/directory; TOOL=$(command -v {})\n\
-             ( cd {root}; {before}; exec env {assignment} timeout 40 {line} ) >{root}/out.{number} 2>{root}/err.{number} </dev/null; echo $? >{root}/code.{number}\n\
+             ( cd {root}; {before}; exec timeout 40 env {assignment} {line} ) >{root}/out.{number} 2>{root}/err.{number} </dev/null; echo $? >{root}/code.{number}\n\
              ( cd {root}; ls -d file 2>/dev/null; ls directory; sort -u marks 2>/dev/null; true ) >{root}/left.{number}\n",
             one.tool
         )
@@ -516,48 +547,59 @@ fn no_variable_of_the_table_has_an_effect_behind_the_gate() {
     let world = World {
         cluster: Cluster::start(),
         main: Server::tcp(answer),
-        decoy: Server::tcp(|request| {
-            let mut answer = answer(request);
-            answer.status = 418;
-            answer
-        }),
         postgres: Postgres::start(),
     };
     let mut by_setting: BTreeMap<String, Vec<Try>> = BTreeMap::new();
     for one in tries() {
         by_setting.entry(one.setting.clone()).or_default().push(one);
     }
-    let mut faults = String::new();
-    let mut report = String::new();
-    for (setting, tries) in by_setting {
-        // Long lists are cut up, so that no session is longer than a test may be.
-        for tries in tries.chunks(40) {
-            let place = Place::new(&world, &setting);
-            check(&place, &setting, tries, &mut faults, &mut report);
+    // Long lists are cut up, so that no session is longer than a test may be.
+    let jobs: Vec<(String, Vec<Try>)> = by_setting
+        .into_iter()
+        .flat_map(|(setting, tries)| {
+            let pieces: Vec<_> = tries.chunks(20).map(<[Try]>::to_vec).collect();
+            pieces.into_iter().map(move |tries| (setting.clone(), tries))
+        })
+        .collect();
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((setting, tries)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let checked = check(&Place::new(&world, setting), setting, tries);
+                    found.lock().expect("no check panicked").push(checked);
+                }
+            });
         }
-    }
+    });
+    let found = found.into_inner().expect("no check panicked");
+    let faults: String = found.iter().map(|(faults, _)| faults.as_str()).collect();
+    let report: String = found.iter().map(|(_, report)| report.as_str()).collect();
     if let Some(path) = std::env::var_os("REEVE_REPORT") {
         std::fs::write(path, &report).expect("the report can be written");
     }
     assert!(faults.is_empty(), "{faults}");
 }
 
-/// Tries each three times: without the variable, with it, and with it and the gate.
-fn check(place: &Place<'_>, setting: &str, tries: &[Try], faults: &mut String, report: &mut String) {
+/// Tries each three times: without the variable, with it, and with it and the gate. Returns what is wrong, and all that was seen.
+fn check(place: &Place<'_>, setting: &str, tries: &[Try]) -> (String, String) {
+    let (mut faults, mut report) = (String::new(), String::new());
     let mut usual: BTreeMap<(String, String), Seeing> = BTreeMap::new();
-    let mut with: Vec<Seeing> = Vec::new();
+    let mut with: Vec<(Seeing, bool)> = Vec::new();
     for one in tries {
         let key = (one.tool.clone(), one.line.clone());
-        if !usual.contains_key(&key) {
+        usual.entry(key).or_insert_with(|| {
             place.direct(&place.script(0, one, false));
             // What the first run makes, caches, is there for the second.
             place.direct(&place.script(0, one, false));
-            usual.insert(key, place.seen(0));
-        }
+            place.seen(0)
+        });
+        let asked_before = place.decoy.requests().len();
         place.direct(&place.script(0, one, true));
-        with.push(place.seen(0));
+        let asked = place.decoy.requests().len() > asked_before;
+        with.push((place.seen(0), asked));
     }
-    let asked_before = place.world.decoy.requests().len();
+    let asked_before = place.decoy.requests().len();
     let script: String = tries
         .iter()
         .enumerate()
@@ -565,24 +607,24 @@ fn check(place: &Place<'_>, setting: &str, tries: &[Try], faults: &mut String, r
         .collect();
     let output = place.scratch.run(&script);
     assert!(output.status.success(), "{output:?}");
-    let asked = place.world.decoy.requests().len() - asked_before;
+    let asked = place.decoy.requests().len() - asked_before;
     if asked > 0 && setting != "cgi" {
         writeln!(
-            faults,
+            &mut faults,
             "{setting}: the wrong server was asked {asked} times behind the gate"
         )
         .expect("text");
     }
-    for (index, (one, with)) in tries.iter().zip(&with).enumerate() {
+    for (index, (one, (with, asked))) in tries.iter().zip(&with).enumerate() {
         let usual = &usual[&(one.tool.clone(), one.line.clone())];
-        let gated = place.seen(index);
+        let mut gated = place.seen(index);
         let row = VARIABLES
             .iter()
             .find(|row| row.name == one.variable)
             .expect("checked elsewhere");
-        let has_effect = with != usual;
+        let has_effect = with != usual || *asked && setting != "cgi";
         writeln!(
-            report,
+            &mut report,
             "{}\t{}\t{has_effect}\t{with:?}\t{usual:?}\t{gated:?}",
             one.variable, one.tool
         )
@@ -596,27 +638,36 @@ fn check(place: &Place<'_>, setting: &str, tries: &[Try], faults: &mut String, r
         };
         if expected.is_some_and(|expected| expected != has_effect) {
             writeln!(
-                faults,
+                &mut faults,
                 "{} on {}: effect without the gate: {has_effect}\n  {with:?}\n  {usual:?}",
                 one.variable, one.tool
             )
             .expect("text");
         }
         let is_refused = gated.code == "77" && gated.left == usual.left;
-        let wanted = if row.treatment == Treatment::Passes {
-            with
-        } else {
-            usual
+        let wanted = match row.treatment {
+            Treatment::Passes => with.clone(),
+            // Of a credential the gate has only the digest, so the operator's cannot be put back: the tool gets none.
+            _ if is_secret(&one.variable) && setting == "usual" => {
+                place.direct(&place.script_without(0, one));
+                place.seen(0)
+            }
+            _ => usual.clone(),
         };
-        if gated != *wanted && !is_refused {
+        // The gate's own loader says what it does, too.
+        if one.variable.starts_with("LD_DEBUG") {
+            gated.err.clone_from(&wanted.err);
+        }
+        if gated != wanted && !is_refused {
             writeln!(
-                faults,
+                &mut faults,
                 "{} on {}: behind the gate\n  {gated:?}\n  {wanted:?}",
                 one.variable, one.tool
             )
             .expect("text");
         }
     }
+    (faults, report)
 }
 
 /// The names alone, for every tool: what is pinned or removed does not reach it, what passes does, and the record says what was

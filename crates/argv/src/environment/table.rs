@@ -149,7 +149,7 @@ pub const VARIABLES: &[Variable] = &[
     pinned(
         "DBUS_SESSION_BUS_ADDRESS",
         EVERY,
-        "the keyring; an address may start a program",
+        "the keyring, so whose tokens are taken",
     ),
     pinned("DISPLAY", EVERY, "where windows open, and whether a browser does"),
     pinned("DOCUTILSCONFIG", &[Aws], "what showing help reads and writes"),
