@@ -4,6 +4,7 @@
 //! `/proc/self/fd/N`. So whatever happens to the file after it was read, the tool reads what was judged.
 
 use crate::kustomize::{Built, Copy};
+use crate::places;
 use argv::described::Description;
 use argv::kubectl::{KustomizationPlace, Manifest, ManifestValue, NamedKustomization, manifest_files};
 use argv::psql::{STDIN, odd_control, scripts};
@@ -16,6 +17,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,14 +113,15 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// Reads the other files that a command names, where anybody may see what is in them, for a second look at the command: visible
-    /// text files below the working directory, without anything in them that looks like a secret. Files that are not such are
-    /// left out; naming them stays a hazard.
+    /// Reads the other files that a command names, and hands them to the tool as the bytes that were read, where nothing but their
+    /// content counts. Returns those that anybody may see, for a second look at the command: visible text files below the
+    /// working directory, without anything in them that looks like a secret. Naming any other stays a hazard.
     ///
     /// # Errors
     /// When memory cannot be had.
-    pub fn take_open(
+    pub fn take_named(
         &mut self,
+        tool: Tool,
         first: &Invocation,
         args: &[OsString],
     ) -> io::Result<BTreeMap<String, String>> {
@@ -130,22 +133,23 @@ impl Inputs {
             .map(|file| file.path.as_str())
             .collect();
         for path in paths {
-            let places: Vec<(usize, String)> = places_of(path, args);
-            if places.is_empty() || self.files.len() >= MOST_FILES {
+            let found = places::of(tool, path, args);
+            let taken: usize = self.files.iter().map(|file| file.bytes).sum();
+            let left = MOST_BYTES.saturating_sub(taken as u64);
+            if found.places.is_empty() || self.files.len() >= MOST_FILES {
                 continue;
             }
-            let Some(content) = open_text(path) else {
+            let Some(content) = regular(Path::new(path), left) else {
                 continue;
             };
-            let held = seal(content.as_bytes())?;
-            for (index, before) in places {
-                let word = format!("{before}/proc/self/fd/{}", held.as_raw_fd());
-                self.replaced.push((index, word.into()));
+            let held = self.hold(&content)?;
+            for (index, before) in found.places {
+                self.replaced.push((index, format!("{before}{held}").into()));
             }
-            self.held.push(held);
-            self.files
-                .push(InputFile::new(path.to_owned(), content.as_bytes()));
-            contents.insert(path.to_owned(), content);
+            self.files.push(InputFile::new(path.to_owned(), &content));
+            if let Some(text) = open_text(path, content).filter(|_| found.all) {
+                contents.insert(path.to_owned(), text);
+            }
         }
         Ok(contents)
     }
@@ -448,20 +452,28 @@ impl InputFile {
     }
 }
 
-/// The words that end with this path, and what stands before it in each: `file://`, `query=@`, `jsonpath-file=`.
-fn places_of(path: &str, args: &[OsString]) -> Vec<(usize, String)> {
-    let ends = |before: &str| before.is_empty() || before.ends_with(['=', '@', '/']);
-    args.iter()
-        .enumerate()
-        .filter_map(|(index, word)| {
-            let before = word.to_str()?.strip_suffix(path)?;
-            ends(before).then(|| (index, before.to_owned()))
-        })
-        .collect()
+/// What is in a regular file of at most `most` bytes. A pipe's content would be gone for the tool.
+fn regular(path: &Path, most: u64) -> Option<Vec<u8>> {
+    // Even to open a pipe would wake its writer.
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let file = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)
+        .ok()?;
+    let found = file.metadata().ok()?;
+    if !found.is_file() || found.len() > most {
+        return None;
+    }
+    let mut content = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut content).ok()?;
+    (content.len() as u64 <= most).then_some(content)
 }
 
 /// The text of a file that anybody may see.
-fn open_text(path: &str) -> Option<String> {
+fn open_text(path: &str, content: Vec<u8>) -> Option<String> {
     let is_hidden = |part: &str| part.is_empty() || part.starts_with(['.', '~']);
     if path.split('/').any(is_hidden) || path.contains('$') {
         return None;
@@ -472,14 +484,7 @@ fn open_text(path: &str) -> Option<String> {
     let visible = below
         .components()
         .all(|part| !part.as_os_str().to_string_lossy().starts_with('.'));
-    if !visible || !std::fs::metadata(&real).ok()?.is_file() {
-        return None;
-    }
-    let content = read(&real, MOST_BYTES).ok()?;
-    if content.len() as u64 > MOST_BYTES {
-        return None;
-    }
-    let text = String::from_utf8(content).ok()?;
+    let text = String::from_utf8(content).ok().filter(|_| visible)?;
     (audit_event::redact::text(&text) == text).then_some(text)
 }
 

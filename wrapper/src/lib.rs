@@ -11,6 +11,7 @@ mod governance;
 mod inputs;
 mod kustomize;
 mod operator;
+mod places;
 mod privilege;
 mod shell;
 mod supervise;

@@ -78,7 +78,7 @@ pub fn understand(
         invocation = build(invocation, &mut inputs, args, &mut around, builder)?;
     }
     if tool != Tool::Psql && invocation.has_hazard(Hazard::ReadsFiles) && inputs.manifests.is_none() {
-        around.contents = inputs.take_open(&invocation, args)?;
+        around.contents = inputs.take_named(tool, &invocation, args)?;
         if !around.contents.is_empty() {
             invocation = argv::parse(tool, args, &around)?;
         }

@@ -259,9 +259,8 @@ fn documents(text: &str) -> Result<Vec<(usize, &str)>, Unreadable> {
         let number = index.saturating_add(1);
         let end = at.saturating_add(line.len());
         if let Some(rest) = line.strip_prefix("---") {
-            let rest = rest.trim_end();
-            let is_separator =
-                rest.is_empty() || rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('#');
+            // Older versions read on behind a comment here, newer ones begin a document.
+            let is_separator = rest.trim_end().is_empty();
             if !is_separator {
                 return Err(unclear(&format!(
                     "has something behind `---` on line {number}; put it on the next line"
@@ -461,7 +460,7 @@ mod tests {
     fn every_object_of_every_document_is_found() {
         assert_eq!(objects(POD), ["v1 Pod dev/web"]);
         let several = format!(
-            "# note\n---\n{POD}---  # next\n\n---\r\n{}---\n",
+            "# note\n---\n{POD}---  \n\n---\r\n{}---\n",
             POD.replace('\n', "\r\n")
         );
         assert_eq!(objects(&several), ["v1 Pod dev/web", "v1 Pod dev/web"]);
@@ -501,6 +500,7 @@ mod tests {
             ("apiVersion: v1\nkind: Pod\n...\nkind: Secret\n", "document end"),
             ("%YAML 1.1\n---\nkind: Pod\n", "directive"),
             ("--- {apiVersion: v1, kind: Secret}\n", "behind `---`"),
+            ("kind: Pod\n---  # next\nkind: Secret\n", "behind `---`"),
             ("apiVersion: v1\nKind: Pod\nkind: Pod\n", "did you mean `kind`"),
             (
                 "apiVersion: v1\nkind: Pod\nmetadata: {namespace: yes}\n",
