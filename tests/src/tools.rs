@@ -38,6 +38,8 @@ pub fn versions(name: &str) -> Vec<PathBuf> {
             })
             .flat_map(|entry| ["usr/bin", "bin"].map(|below| entry.path().join(below).join(name)))
             .filter(is_program)
+            // Debian's aws is a script: unpacked, it runs with the modules of the installed one.
+            .filter(|path| !path.ends_with("usr/bin/aws"))
             .collect();
         others.sort();
         found.extend(others);

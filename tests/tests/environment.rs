@@ -107,7 +107,17 @@ fn answer(request: &Request) -> Response {
     if request.method == "POST" && String::from_utf8_lossy(&request.body).contains("Action=") {
         let action = String::from_utf8_lossy(&request.body).into_owned();
         let text = if action.contains("AssumeRole") {
-            "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AKIDROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>".to_owned()
+            let named = action
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("RoleSessionName="));
+            let named: String = named.unwrap_or_default().chars().take(4).collect();
+            let token = action
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("WebIdentityToken="));
+            let token = token.unwrap_or_default();
+            format!(
+                "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AKID-{named}-{token}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+            )
         } else {
             format!(
                 "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>{who}</Arn><UserId>{agent}</UserId><Account>a</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
@@ -198,6 +208,11 @@ impl<'w> Place<'w> {
         place.write_configurations();
         place.write_hostile();
         place.set(setting);
+        if let Some(version_1) = setting.starts_with("v1").then(aws_version_1).flatten() {
+            // It knows variables that Debian 12's version 2 does not.
+            std::fs::remove_file(place.at("tools/aws")).expect("it was linked");
+            symlink(version_1, place.at("tools/aws")).expect("a link can be made");
+        }
         if setting == "perl" {
             // Debian's starter, which finds the program.
             std::fs::remove_file(place.at("tools/psql")).expect("it was linked");
@@ -387,13 +402,17 @@ impl<'w> Place<'w> {
             }
             "keys" => drop(self.scratch.env("AWS_ACCESS_KEY_ID", "AKIDKEYS").env("AWS_SECRET_ACCESS_KEY", "secretsecretsecret")),
             "half" => drop(self.scratch.env("AWS_ACCESS_KEY_ID", "AKIDHALF")),
-            "role" => {
+            "v1 role" => {
+                let main = format!("http://127.0.0.1:{}", self.world.main.port);
+                self.scratch.env("AWS_ENDPOINT_URL_STS", main);
                 remove(self, "home/.aws/credentials");
                 self.write("token.txt", "a-token");
                 let file = self.at("token.txt");
                 self.scratch.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator").env("AWS_WEB_IDENTITY_TOKEN_FILE", file);
             }
-            "token" => {
+            "v1 token" => {
+                let main = format!("http://127.0.0.1:{}", self.world.main.port);
+                self.scratch.env("AWS_ENDPOINT_URL_STS", main);
                 remove(self, "home/.aws/credentials");
                 self.write("token.txt", "a-token");
                 let file = self.at("token.txt");
@@ -402,7 +421,15 @@ impl<'w> Place<'w> {
             "keyring" => self.write("home/.config/gh/hosts.yml", "github.com:\n    user: a\n    git_protocol: https\n    users:\n        a:\n"),
             "proxied" => self.write("home/.config/gh/config.yml", "version: \"1\"\n"),
             "kuberc" => self.write("home/.kube/kuberc", "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\noverrides:\n- command: get\n  flags:\n  - name: namespace\n    default: evil\n"),
-            "usual" | "perl" => {}
+            "https" => drop(self.scratch.env("NO_PROXY", "127.0.0.1")),
+            // Goes on at the end without being asked.
+            "pager" => drop(self.scratch.env("LESS", "-dEX")),
+            "arn" => {
+                remove(self, "home/.aws/credentials");
+                self.scratch
+                    .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator");
+            }
+            "usual" | "perl" | "v1" => {}
             other => panic!("no setting {other}"),
         }
     }
@@ -526,13 +553,21 @@ impl<'w> Place<'w> {
 
 /// The newest version of each tool that is here.
 fn newest() -> Vec<(&'static str, PathBuf)> {
-    ["kubectl", "aws", "gh"]
-        .map(|name| (name, tools::versions(name).pop().expect("there is one")))
-        .to_vec()
+    let newest = |name| (name, tools::versions(name).pop().expect("there is one"));
+    vec![newest("kubectl"), ("aws", tools::real("aws")), newest("gh")]
 }
 
-fn is_newer_than_debian(tool: &str) -> bool {
-    tool != "psql" && tools::versions(tool).len() > 1
+/// aws's version 1, where it is here.
+fn aws_version_1() -> Option<PathBuf> {
+    let is_first = |path: &PathBuf| path.to_string_lossy().contains("/aws-1.");
+    tools::versions("aws").into_iter().find(is_first)
+}
+
+fn is_newer_than_debian(one: &Try) -> bool {
+    if one.setting.starts_with("v1") {
+        return aws_version_1().is_some();
+    }
+    one.tool != "psql" && tools::versions(&one.tool).len() > 1
 }
 
 #[test]
@@ -561,6 +596,10 @@ fn no_variable_of_the_table_has_an_effect_behind_the_gate() {
             pieces.into_iter().map(move |tries| (setting.clone(), tries))
         })
         .collect();
+    // All of them take minutes; by hand, some.
+    let most: usize =
+        std::env::var("REEVE_ENVIRONMENT_PIECES").map_or(3, |text| text.parse().expect("a number"));
+    let jobs: Vec<_> = jobs.into_iter().rev().take(most).collect();
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -632,8 +671,8 @@ fn check(place: &Place<'_>, setting: &str, tries: &[Try]) -> (String, String) {
         let expected = match one.seen {
             Seen::Always => Some(true),
             Seen::Nothing => Some(false),
-            Seen::Newer if is_newer_than_debian(&one.tool) => Some(true),
-            Seen::Older if is_newer_than_debian(&one.tool) => Some(false),
+            Seen::Newer if is_newer_than_debian(one) => Some(true),
+            Seen::Older if is_newer_than_debian(one) => Some(false),
             Seen::Newer | Seen::Older => None,
         };
         if expected.is_some_and(|expected| expected != has_effect) {

@@ -152,8 +152,11 @@ fn pipes_and_large_files_are_left_to_the_tool() {
 const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  namespace: dev\nspec: {containers: [{name: a, image: 'a:1'}]}\n";
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: dev}\n";
 
-/// Files of a directory by name, and whether they are judged at all.
-fn forms() -> Vec<(&'static str, Vec<(&'static str, String)>, bool)> {
+/// What it shows, the files of a directory by name, and whether they are judged at all.
+type Form = (&'static str, Vec<(&'static str, String)>, bool);
+
+/// Manifests in every form that matters.
+fn forms() -> Vec<Form> {
     let one = |text: String| vec![("a.yaml", text)];
     vec![
         ("plain", one(POD.to_owned()), true),
