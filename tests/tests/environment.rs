@@ -709,6 +709,157 @@ fn check(place: &Place<'_>, setting: &str, tries: &[Try]) -> (String, String) {
     (faults, report)
 }
 
+/// A configuration file below HOME: the tool that reads it, a line that does, and what the agent writes there. A name that ends in a
+/// slash is a directory's, and the file is in it.
+const FILES: &[(&str, &str, &str, &str, &str)] = &[
+    (".kube/config", "", "kubectl", "usual", "KUBECONFIG"),
+    (
+        ".aws/config",
+        "",
+        "aws",
+        "usual",
+        "[default]\nregion = us-east-1\n",
+    ),
+    (
+        ".aws/credentials",
+        "",
+        "aws",
+        "usual",
+        "[default]\naws_access_key_id = AKIDEVIL\naws_secret_access_key = s\n",
+    ),
+    (".aws/cli/alias", "", "aws", "usual", "[toplevel]\nsts = !MARK\n"),
+    (
+        ".aws/models",
+        "/sts/2011-06-15/service-2.json",
+        "aws",
+        "usual",
+        "{\"metadata\": {}}",
+    ),
+    (
+        ".boto",
+        "",
+        "aws",
+        "usual",
+        "[Credentials]\naws_access_key_id = AKIDEVIL\naws_secret_access_key = s\n",
+    ),
+    (
+        ".config/gh/config.yml",
+        "",
+        "gh",
+        "usual",
+        "version: \"1\"\nhttp_unix_socket: /nonexistent\n",
+    ),
+    (
+        ".config/gh/hosts.yml",
+        "",
+        "gh",
+        "usual",
+        "evil.test:\n    user: a\n    oauth_token: t\n",
+    ),
+    (".pgpass", "", "psql", "usual", "*:*:*:*:secret\n"),
+    (
+        ".pg_service.conf",
+        "",
+        "psql",
+        "service",
+        "[evil]\nhost=/nonexistent-evil\n",
+    ),
+    (".postgresql", "/root.crt", "psql", "usual", "nothing"),
+    (".postgresqlrc", "", "psql", "usual", "9.1 none *\n"),
+    (".psqlrc", "", "psql", "rc", "\\! MARK\n"),
+];
+
+/// Those without an effect on the line that is tried: legacy credentials that other ones go before; what only a password, TLS or
+/// Debian's starter asks for.
+const WITHOUT_EFFECT: [&str; 4] = [".boto", ".pgpass", ".postgresql", ".postgresqlrc"];
+/// Not pinned: psql is told not to read it.
+const NOT_PINNED: [&str; 1] = [".psqlrc"];
+
+#[test]
+fn no_configuration_file_has_an_effect_behind_the_gate() {
+    let world = World {
+        cluster: Cluster::start(),
+        main: Server::tcp(answer),
+        postgres: Postgres::start(),
+    };
+    let place = Place::new(&world, "usual");
+    let (mut faults, mut script) = (
+        String::new(),
+        String::from("cat $XDG_RUNTIME_DIR/reeve-*/session.json >orders\n"),
+    );
+    let mut seen = Vec::new();
+    for (index, (file, below, tool, line, content)) in FILES.iter().enumerate() {
+        let one = Try {
+            variable: "REEVE_TEST".to_owned(),
+            tool: (*tool).to_owned(),
+            line: (*line).to_owned(),
+            setting: "usual".to_owned(),
+            value: "1".to_owned(),
+            seen: Seen::Always,
+        };
+        place.direct(&place.script(0, &one, false));
+        let usual = place.seen(0);
+        let hostile = std::fs::read_to_string(place.at("h/.kube/config")).expect("it was written");
+        let content = content
+            .replace("KUBECONFIG", &hostile)
+            .replace("MARK", &place.at("mark").display().to_string());
+        place.write(&format!("hostile.{index}"), &content);
+        let (file, root) = (place.at("home").join(file), place.at("").display().to_string());
+        let path = format!("{}{below}", file.display());
+        let file = file.display();
+        let write = format!(
+            "cp -r {file} {root}/kept 2>/dev/null; mkdir -p $(dirname {path}); cp {root}/hostile.{index} {path}; chmod 600 {path}\n"
+        );
+        let restore = format!("rm -rf {file}; mv {root}/kept {file} 2>/dev/null; true\n");
+        place.direct(&format!("{write}{}{restore}", place.script(0, &one, true)));
+        let with = place.seen(0);
+        script.push_str(&format!(
+            "{write}{}{restore}{}",
+            place.script(2 * index, &one, true),
+            place.script(2 * index + 1, &one, true)
+        ));
+        seen.push((usual, with));
+    }
+    let output = place.scratch.run(&script);
+    assert!(output.status.success(), "{output:?}");
+    for (index, ((file, ..), (usual, with))) in FILES.iter().zip(&seen).enumerate() {
+        if (usual != with) == WITHOUT_EFFECT.contains(file) {
+            writeln!(
+                &mut faults,
+                "{file}: effect without the gate: {}\n  {with:?}\n  {usual:?}",
+                usual != with
+            )
+            .expect("text");
+        }
+        let (gated, restored) = (place.seen(2 * index), place.seen(2 * index + 1));
+        let is_refused = gated.code == "77" && gated.left.is_empty();
+        if is_refused == NOT_PINNED.contains(file) || !is_refused && gated != *usual {
+            writeln!(&mut faults, "{file}: behind the gate\n  {gated:?}\n  {usual:?}").expect("text");
+        }
+        // A service is refused whatever it means.
+        if restored != *usual && *file != ".pg_service.conf" {
+            writeln!(&mut faults, "{file}: put back\n  {restored:?}\n  {usual:?}").expect("text");
+        }
+    }
+    assert!(faults.is_empty(), "{faults}");
+    let orders = std::fs::read_to_string(place.at("orders")).expect("the script wrote it");
+    let orders: serde_json::Value = serde_json::from_str(&orders).expect("JSON");
+    let home = place.at("home");
+    for tool in ["kubectl", "aws", "gh", "psql"] {
+        for path in orders["files"][tool].as_object().expect("files by path").keys() {
+            let name = PathBuf::from(path)
+                .strip_prefix(&home)
+                .expect("below HOME")
+                .display()
+                .to_string();
+            assert!(
+                FILES.iter().any(|(file, _, of, ..)| *file == name && *of == tool),
+                "{tool}: {name} is not tried"
+            );
+        }
+    }
+}
+
 /// The names alone, for every tool: what is pinned or removed does not reach it, what passes does, and the record says what was
 /// taken away.
 #[test]
