@@ -10,14 +10,20 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kubeconfig {
     current: Option<String>,
-    /// Each context's namespace.
-    contexts: BTreeMap<String, Option<String>>,
+    contexts: BTreeMap<String, Context>,
     /// Whether a path in it is relative to the file's own place, so that the content means something else elsewhere.
     pub has_relative_paths: bool,
     /// Whether a cluster is reached through a proxy.
     pub has_proxy: bool,
     programs: Vec<String>,
     secret_files: Vec<String>,
+}
+
+/// What a context says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Context {
+    namespace: Option<String>,
+    cluster: Option<String>,
 }
 
 /// Keys whose values are paths, relative to the file's directory unless they begin with a slash.
@@ -46,8 +52,12 @@ impl Kubeconfig {
                     continue;
                 };
                 let context = entry.get("context");
-                let namespace = context.map(|it| it.text("namespace")).transpose().ok()?.flatten();
-                merged.contexts.entry(name).or_insert(namespace);
+                let says = |key: &str| context.map(|it| it.text(key)).transpose().ok();
+                let found = Context {
+                    namespace: says("namespace")?.flatten(),
+                    cluster: says("cluster")?.flatten(),
+                };
+                merged.contexts.entry(name).or_insert(found);
             }
         }
         Some(merged)
@@ -87,7 +97,7 @@ impl Kubeconfig {
             .any(|cluster| cluster.get("proxy-url").is_some());
     }
 
-    /// Puts the context and the namespace that kubectl would take on every operation that does not name its own.
+    /// Puts the context, its cluster and the namespace that kubectl would take on every operation that does not name its own.
     pub fn resolve(&self, invocation: &mut Invocation) {
         for operation in &mut invocation.operations {
             let scope = &mut operation.scope;
@@ -95,13 +105,15 @@ impl Kubeconfig {
                 continue;
             };
             // A name that is not there is kubectl's error.
-            let Some(namespace) = self.contexts.get(&name) else {
+            let Some(context) = self.contexts.get(&name) else {
                 continue;
             };
             scope.context = Some(name);
             if scope.namespace == Namespace::Ambient {
-                scope.namespace = Namespace::Named(namespace.clone().unwrap_or_else(|| "default".to_owned()));
+                let namespace = context.namespace.clone();
+                scope.namespace = Namespace::Named(namespace.unwrap_or_else(|| "default".to_owned()));
             }
+            scope.cluster = scope.cluster.take().or_else(|| context.cluster.clone());
         }
     }
 }
@@ -165,6 +177,26 @@ mod tests {
         let text = "users:\n- user: {client-key: /k, client-certificate: /c}\n- user: {tokenFile: t}\n- user: {token: x}\n";
         let config = Kubeconfig::read(&[text]).unwrap();
         assert_eq!(config.secret_files().collect::<Vec<_>>(), ["/k", "t"]);
+    }
+
+    #[test]
+    fn the_cluster_is_the_contexts() {
+        let config = Kubeconfig::read(&[TWO]).unwrap();
+        for (line, cluster) in [
+            ("get pods", Some("d")),
+            ("get pods --context prod", Some("p")),
+            ("get pods --context prod --cluster d", Some("d")),
+            ("get pods --context gone", None),
+        ] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let mut invocation = kubectl::parse(&words, &Surroundings::default()).unwrap();
+            config.resolve(&mut invocation);
+            assert_eq!(
+                invocation.operations[0].scope.cluster.as_deref(),
+                cluster,
+                "{line}"
+            );
+        }
     }
 
     #[test]
