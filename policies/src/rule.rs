@@ -89,6 +89,8 @@ pub enum Facet {
     Region,
     /// aws.
     Profile,
+    /// aws: where its configuration says which.
+    Account,
     /// gh; psql.
     Host,
     /// gh: `owner/repo`.
@@ -103,7 +105,7 @@ pub enum Facet {
 
 impl Facet {
     /// Every one, with its key in files.
-    pub const ALL: [(Facet, &'static str); 15] = [
+    pub const ALL: [(Facet, &'static str); 16] = [
         (Facet::Command, "command"),
         (Facet::Verb, "verb"),
         (Facet::Resource, "resource"),
@@ -114,6 +116,7 @@ impl Facet {
         (Facet::Cluster, "cluster"),
         (Facet::Region, "region"),
         (Facet::Profile, "profile"),
+        (Facet::Account, "account"),
         (Facet::Host, "host"),
         (Facet::Repo, "repo"),
         (Facet::Image, "image"),
@@ -136,7 +139,7 @@ impl Facet {
         match self {
             Facet::Subresource | Facet::Context | Facet::Cluster | Facet::Image => &[Tool::Kubectl],
             Facet::Namespace => &[Tool::Kubectl, Tool::Psql],
-            Facet::Region | Facet::Profile => &[Tool::Aws],
+            Facet::Region | Facet::Profile | Facet::Account => &[Tool::Aws],
             Facet::Host => &[Tool::Gh, Tool::Psql],
             Facet::Repo => &[Tool::Gh],
             Facet::Database | Facet::User => &[Tool::Psql],
@@ -305,6 +308,7 @@ fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation,
         Facet::Cluster => of(&scope.cluster),
         Facet::Region => of(&scope.region),
         Facet::Profile => of(&scope.profile),
+        Facet::Account => of(&scope.account),
         Facet::Host => of(&scope.host),
         Facet::Repo => of(&scope.repo),
         Facet::Database => of(&scope.database),

@@ -140,7 +140,7 @@ impl Draft {
             Namespace::Named(name) => Some(name),
             Namespace::Ambient | Namespace::All | Namespace::Cluster => None,
         };
-        let known: [(Facet, Option<&String>); 13] = [
+        let known: [(Facet, Option<&String>); 14] = [
             (Facet::Verb, Some(&operation.verb)),
             (Facet::Resource, resource.map(|resource| &resource.kind)),
             (
@@ -153,6 +153,7 @@ impl Draft {
             (Facet::Cluster, scope.cluster.as_ref()),
             (Facet::Region, scope.region.as_ref()),
             (Facet::Profile, scope.profile.as_ref()),
+            (Facet::Account, scope.account.as_ref()),
             (Facet::Host, scope.host.as_ref()),
             (Facet::Repo, scope.repo.as_ref()),
             (Facet::Database, scope.database.as_ref()),

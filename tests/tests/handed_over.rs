@@ -238,3 +238,32 @@ fn ghs_host_is_of_its_own_files_and_they_are_handed_over() {
         assert_eq!(output.out(), "77\n");
     }
 }
+
+#[test]
+fn rules_may_say_which_account_and_which_cluster() {
+    let mut scratch = Scratch::new();
+    scratch
+        .stand_in("aws", "#!/bin/sh\n")
+        .stand_in("kubectl", "#!/bin/sh\n");
+    govern(
+        &mut scratch,
+        "\x20 - id: account\n    allow: {tool: aws, effect: read, account: '123456789012'}\n\
+         \x20 - id: cluster\n    allow: {tool: kubectl, effect: read, cluster: 'staging-*'}\n",
+    );
+    write(
+        &scratch,
+        "home/.aws/config",
+        "[default]\nregion = eu-west-1\n[profile ours]\nsso_account_id = 123456789012\n[profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = other\n[profile other]\nsso_account_id = 210987654321\n",
+    );
+    write(
+        &scratch,
+        "home/.kube/config",
+        "current-context: a\ncontexts:\n- name: a\n  context: {cluster: staging-1, user: u}\n- name: b\n  context: {cluster: prod-1, user: u}\n",
+    );
+    let output = scratch.run(
+        "for profile in ours role other default; do aws ec2 describe-instances --profile $profile 2>>err; echo $?; done\n\
+         AWS_PROFILE=ours aws ec2 describe-instances 2>>err; echo $?\n\
+         kubectl get pods; echo $?; kubectl get pods --context b 2>>err; echo $?\n",
+    );
+    assert_eq!(output.out(), "0\n0\n77\n77\n77\n0\n77\n", "{}", output.err());
+}

@@ -226,7 +226,7 @@ fn bind_aws(
     let Some(found) = AwsConfig::read(config, credentials) else {
         return Ok(());
     };
-    found.resolve(invocation);
+    found.resolve(invocation, around);
     let first = invocation.command.split(' ').next().unwrap_or_default();
     let writes_them = matches!(first, "configure" | "emr" | "login" | "logout" | "sso");
     let stays = writes_them

@@ -120,6 +120,9 @@ pub struct Scope {
     pub region: Option<String>,
     /// aws: the profile.
     pub profile: Option<String>,
+    /// aws: the account, twelve digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// gh: the host; psql: the host, with `:PORT` where that is not 5432.
     pub host: Option<String>,
     /// gh: `owner/repo`.
