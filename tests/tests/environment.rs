@@ -103,7 +103,10 @@ fn answer(request: &Request) -> Response {
         request.header("x-amz-security-token"),
         request.header("host").split(':').next().unwrap_or_default(),
     );
-    let agent = request.header("user-agent");
+    // Newer versions say in no order which parts of them were used.
+    let agent = request.header("user-agent").split(' ');
+    let agent: Vec<&str> = agent.filter(|word| !word.starts_with("m/")).collect();
+    let agent = agent.join(" ");
     if request.method == "POST" && String::from_utf8_lossy(&request.body).contains("Action=") {
         let action = String::from_utf8_lossy(&request.body).into_owned();
         let text = if action.contains("AssumeRole") {
@@ -422,8 +425,7 @@ impl<'w> Place<'w> {
             "proxied" => self.write("home/.config/gh/config.yml", "version: \"1\"\n"),
             "kuberc" => self.write("home/.kube/kuberc", "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\noverrides:\n- command: get\n  flags:\n  - name: namespace\n    default: evil\n"),
             "https" => drop(self.scratch.env("NO_PROXY", "127.0.0.1")),
-            // Goes on at the end without being asked.
-            "pager" => drop(self.scratch.env("LESS", "-dEX")),
+            "edit" => drop(self.scratch.env("EDITOR", "/bin/true")),
             "arn" => {
                 remove(self, "home/.aws/credentials");
                 self.scratch
@@ -499,7 +501,6 @@ impl<'w> Place<'w> {
             ("psql", "after") => "$TOOL postgres -X -At -c 'select 1'".to_owned(),
             ("psql", "edit") => "$TOOL -X -c '\\e pod.yaml'".to_owned(),
             ("psql", "service") => "$TOOL -X service=evil -c 'select 1'".to_owned(),
-            ("psql", "pager") => on_terminal("psql -X -c \"select generate_series(1,200)\""),
             (tool, line) => panic!("no line {line} of {tool}"),
         }
     }
@@ -683,7 +684,7 @@ fn check(place: &Place<'_>, setting: &str, tries: &[Try]) -> (String, String) {
             )
             .expect("text");
         }
-        let is_refused = gated.code == "77" && gated.left == usual.left;
+        let is_refused = gated.code == "77" && (gated.left == usual.left || gated.left.is_empty());
         let wanted = match row.treatment {
             Treatment::Passes => with.clone(),
             // Of a credential the gate has only the digest, so the operator's cannot be put back: the tool gets none.
