@@ -351,3 +351,27 @@ fn an_explanation_has_every_rule_for_every_operation() {
         );
     }
 }
+
+/// What is unknown may turn out right; what is denied, or allowed to nobody, stays so.
+#[test]
+fn what_might_be_allowed_is_worth_a_look_and_nothing_else_is() {
+    let policy = rules(
+        "  - {id: pods, allow: {tool: kubectl, effect: read, verb: get, resource: pods, namespace: dev}}\n\
+         \x20 - {id: held, escalate: {tool: kubectl, effect: delete, verb: delete, resource: pods}}\n\
+         \x20 - {id: never, deny: {tool: kubectl, verb: describe}}\n\
+         \x20 - {id: secret, deny: {tool: kubectl, resource: secrets}}\n",
+    )
+    .unwrap();
+    let unknown = get("*", Namespace::Ambient);
+    assert_eq!(judged(&policy, &unknown), "BLOCKED");
+    assert!(policy.might_allow(&unknown));
+    assert!(!policy.might_allow(&get("pods", named("prod"))));
+    assert!(!policy.might_allow(&get("secrets", named("dev"))));
+    let of = |effect, verb| kubectl(operation(effect, verb, "*", Namespace::Ambient));
+    assert!(policy.might_allow(&of(Effect::Delete, "delete")));
+    assert!(!policy.might_allow(&of(Effect::Read, "describe")));
+    assert!(!policy.might_allow(&of(Effect::Write, "apply")));
+    let mut hazardous = get("*", Namespace::Ambient);
+    hazardous.add_hazard(Hazard::Unbounded, "x");
+    assert!(!policy.might_allow(&hazardous));
+}
