@@ -75,14 +75,21 @@ fn a_tool_that_needs_its_own_files_gets_them() {
     write(&scratch, "home/.config/gh/config.yml", "prompt: enabled\n");
     let output = scratch.run("aws ec2 describe-instances; gh api user; aws configure list; gh --version");
     assert!(output.status.success(), "{}", output.err());
-    // aws puts variables into the path; the gate does not.
-    scratch.env("AWS_CONFIG_FILE", "$HOME/.aws/config");
-    std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
-    assert!(scratch.run("aws ec2 describe-instances").status.success());
     let given = std::fs::read_to_string(scratch.at("given")).expect("the tools wrote it");
-    let given = given.replace("$HOME/.aws/config", "");
     assert!(given.lines().all(|line| line == "."), "{given}");
     assert!(given.lines().count() >= 3, "{given}");
+}
+
+/// aws puts variables into the path, the agent's too, so nobody knows which file it reads.
+#[test]
+fn a_path_that_aws_expands_is_refused() {
+    let mut scratch = Scratch::new();
+    scratch
+        .stand_in("aws", "#!/bin/sh\n")
+        .env("AWS_CONFIG_FILE", "$WHERE/config");
+    let output = scratch.run("WHERE=/tmp aws ec2 describe-instances; echo $?");
+    assert_eq!(output.out(), "77\n");
+    assert!(output.err().contains("write the path out"), "{}", output.err());
 }
 
 fn aws_answer(request: &Request) -> Response {

@@ -40,6 +40,18 @@ pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathB
     paths_of(tool, &variable)
 }
 
+/// Why it is not certain where `tool` looks: aws puts variables, the agent's too, and other users' homes into its paths.
+pub fn unclear(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let names = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
+    names
+        .into_iter()
+        .filter(|_| tool == Tool::Aws)
+        .find(|name| {
+            variable(name).is_some_and(|path| path.strip_prefix("~/").unwrap_or(&path).contains(['$', '~']))
+        })
+        .map(|name| format!("`{name}` has `$` or `~` in it, and may lead anywhere; write the path out"))
+}
+
 fn paths_of(tool: Tool, variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let home = set("HOME").map(PathBuf::from).unwrap_or_default();
@@ -276,6 +288,18 @@ mod tests {
             "/x/gh/config.yml"
         );
         assert_eq!(of(Tool::Gh, &[home, ("GH_CONFIG_DIR", "/g")])[1], "/g/hosts.yml");
+    }
+
+    #[test]
+    fn a_path_that_aws_expands_is_unclear() {
+        let of = |path: &'static str| {
+            let variable = move |name: &str| (name == "AWS_CONFIG_FILE").then(|| path.to_owned());
+            [Tool::Aws, Tool::Kubectl].map(|tool| unclear(tool, variable).is_some())
+        };
+        assert_eq!(of("$HOME/c"), [true, false]);
+        assert_eq!(of("~root/c"), [true, false]);
+        assert_eq!(of("~/c"), [false, false]);
+        assert_eq!(of("/etc/c"), [false, false]);
     }
 
     #[test]

@@ -216,12 +216,8 @@ fn bind_aws(
         let path = path?;
         match files.iter().find(|file| file.path == *path) {
             Some(file) => file.text(),
-            // What is there and was not read is not a file, and a path with variables or somebody's home in it leads elsewhere; aws
-            // may see something there all the same.
-            None => {
-                let is_plain = !path.to_string_lossy().contains(['$', '~']);
-                (is_plain && path.symlink_metadata().is_err()).then_some("")
-            }
+            // What is there and was not read is not a file; aws may see something in it all the same.
+            None => path.symlink_metadata().is_err().then_some(""),
         }
     };
     let (Some(config), Some(credentials)) = (text(paths.first()), text(paths.get(1))) else {

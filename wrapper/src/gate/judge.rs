@@ -149,7 +149,11 @@ pub fn place_for_copies(file: &Path, orders: &Configuration) -> PathBuf {
 
 /// The contents of the tool's own configuration files, or why they cannot be trusted.
 fn configuration_files(tool: Tool, orders: &Configuration, child: &Child) -> Result<Vec<Found>, String> {
-    let paths = tool_files::paths(tool, |name| child.around.variable(name).map(str::to_owned));
+    let variable = |name: &str| child.around.variable(name).map(str::to_owned);
+    if let Some(why) = tool_files::unclear(tool, variable) {
+        return Err(why);
+    }
+    let paths = tool_files::paths(tool, variable);
     let nothing = BTreeMap::new();
     let pinned = orders
         .files
