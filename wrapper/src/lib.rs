@@ -8,6 +8,7 @@ mod configuration;
 mod exit;
 mod gate;
 mod governance;
+mod hand_over;
 mod inputs;
 mod kustomize;
 mod operator;
