@@ -1,223 +1,183 @@
-//! Measures the forward sink and what sinks cost the gate, on this machine, in one run:
+//! Measures the forward sink, and what sinks cost the gate, on this machine:
 //!
 //! ```text
-//! cargo build --release -p reeved && REEVE_BIN_DIR=target/release cargo run --release -p acceptance --bin sink_bench [EVENTS]
+//! cargo build --release -p reeved -p acceptance --bin reeved --bin sink_bench
+//! cd target/release && REEVE_BIN_DIR=. ./sink_bench forward [EVENTS]   # 200000: throughput of the sink, three times
+//!                      REEVE_BIN_DIR=. ./sink_bench ingest [EVENTS]    # 500000: recording alone and while a sink drains
+//!                      REEVE_BIN_DIR=. ./sink_bench dead [SECONDS]     # 600: two sinks whose receivers are dead
 //! ```
 //!
-//! 1. the receiver's own ceiling: chunks of the sink's kind from a client that does nothing else;
-//! 2. the sink: events per second from the first byte to the last acknowledgement, out of a ledger on disk;
-//! 3. recording: events per second, latency and resident memory, alone, with a sink that drains a backlog, and with two
-//!    sinks whose receivers are dead.
+//! - `forward`: the receiver's own ceiling (chunks of the sink's kind from a client that does nothing else), then events
+//!   per second from the first byte to the last acknowledgement, out of a ledger on disk, and per second of processor time
+//!   of the sinks' thread.
+//! - `ingest`: one sidecar with a backlog, and four gates without a pause. Every 400 ms the receiver stops or goes on, so
+//!   recording alone and recording while the sink drains take turns in one process, until the backlog is gone. The receiver
+//!   is on this machine, too: a third party that a real one has not.
+//! - `dead`: one sidecar with two sinks (a receiver that hangs, one that refuses) and one without, two gates with a pause
+//!   of 5 ms each, in turns of 5 s: latency of both, and their resident memory over the time.
+//!
+//! A run says the machine's load before and after; its numbers hold on an idle machine.
 
-use acceptance::sinks::{Sidecar, event};
-use rmpv::Value;
-use std::io::{BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use acceptance::sinks::Sidecar;
+use acceptance::sinks::measure::{Decided, Gates, Receiver, median, micros, processor_seconds, resident_kib};
 use std::time::{Duration, Instant};
 
-/// Connections that record at once.
-const GATES: u64 = 4;
-/// What each records.
-const EACH: u64 = 2000;
+/// How long the receiver stops, and goes on.
+const TURN: Duration = Duration::from_millis(400);
+/// What of a turn's beginning belongs to none: what was under way when it began.
+const BETWEEN: Duration = Duration::from_millis(50);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let events = words
-        .first()
-        .and_then(|word| word.parse().ok())
-        .unwrap_or(200_000);
-    let receiver = Receiver::start();
-    println!("receiver's ceiling: {:.0} events/s", ceiling(&receiver));
-    let sink = format!("  f:\n    to: forward+tcp://127.0.0.1:{}\n", receiver.port);
-    println!(
-        "forward sink: {:.0} events/s acknowledged, of {events}",
-        forward(&receiver, &sink, events)
-    );
-    let dead = "  d1:\n    to: forward+tcp://127.0.0.1:1\n  d2:\n    to: loki+http://127.0.0.1:1\n";
-    for round in 1..=2 {
-        println!("round {round}");
-        record("recording alone", "", 10);
-        record("recording, a sink drains a backlog", &sink, events);
-        record("recording, two dead sinks", dead, 10);
-    }
-}
-
-/// A forward server that counts and acknowledges.
-struct Receiver {
-    port: u16,
-    count: Arc<AtomicU64>,
-    times: Arc<Mutex<Option<(Instant, Instant)>>>,
-}
-
-impl Receiver {
-    fn start() -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let receiver = Receiver {
-            port: listener.local_addr().expect("it is bound").port(),
-            count: Arc::default(),
-            times: Arc::default(),
-        };
-        let (count, times) = (Arc::clone(&receiver.count), Arc::clone(&receiver.times));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (count, times) = (Arc::clone(&count), Arc::clone(&times));
-                std::thread::spawn(move || serve(&stream, &count, &times));
-            }
-        });
-        receiver
-    }
-
-    fn forget(&self) {
-        self.count.store(0, Ordering::Relaxed);
-        *self.times.lock().expect("no panic") = None;
-    }
-
-    fn rate(&self) -> f64 {
-        let times = self.times.lock().expect("no panic");
-        let (first, last) = times.expect("something came");
-        self.count.load(Ordering::Relaxed) as f64 / (last - first).as_secs_f64()
-    }
-}
-
-fn serve(stream: &TcpStream, count: &AtomicU64, times: &Mutex<Option<(Instant, Instant)>>) {
-    let mut reader = BufReader::with_capacity(1 << 20, stream);
-    let mut first = [0_u8; 1];
-    while reader.read_exact(&mut first).is_ok() {
-        let begun = Instant::now();
-        let Ok(message) = rmpv::decode::read_value(&mut (&first[..]).chain(&mut reader)) else {
-            return;
-        };
-        let options = message[2].as_map().expect("options");
-        let (chunk, size) = (&options[0].1, &options[1].1);
-        let mut out = Vec::new();
-        rmpv::encode::write_value(&mut out, &Value::Map(vec![("ack".into(), chunk.clone())])).expect("a Vec");
-        count.fetch_add(size.as_u64().expect("a size"), Ordering::Relaxed);
-        if (&mut &*stream).write_all(&out).is_err() {
-            return;
-        }
-        let mut times = times.lock().expect("no panic");
-        let first = times.map_or(begun, |(first, _)| first);
-        *times = Some((first, Instant::now()));
-    }
-}
-
-/// Chunks of 1 MiB with 800 events each, three under way.
-fn ceiling(receiver: &Receiver) -> f64 {
-    receiver.forget();
-    let mut bytes = Vec::new();
-    let options = Value::Map(vec![("chunk".into(), "x".into()), ("size".into(), 800.into())]);
-    let message = Value::Array(vec!["t".into(), Value::Binary(vec![1; 1 << 20]), options]);
-    rmpv::encode::write_value(&mut bytes, &message).expect("a Vec");
-    let mut stream = TcpStream::connect(("127.0.0.1", receiver.port)).expect("it listens");
-    let mut ack = [0_u8; 7];
-    for round in 0..400 {
-        stream.write_all(&bytes).expect("it takes all");
-        if round >= 2 {
-            stream.read_exact(&mut ack).expect("an acknowledgement");
+    let number = |default: u64| words.get(1).and_then(|word| word.parse().ok()).unwrap_or(default);
+    load();
+    match words.first().map(String::as_str) {
+        Some("forward") => forward(number(200_000)),
+        Some("ingest") => ingest(number(500_000)),
+        Some("dead") => dead(Duration::from_secs(number(600))),
+        _ => {
+            eprintln!("sink_bench forward [EVENTS] | ingest [ROUNDS] | dead [SECONDS]");
+            std::process::exit(64);
         }
     }
-    receiver.rate()
+    load();
 }
 
-fn forward(receiver: &Receiver, sink: &str, events: u64) -> f64 {
-    receiver.forget();
-    let mut sidecar = Sidecar::new(events, sink);
-    sidecar.start();
-    while receiver.count.load(Ordering::Relaxed) < events {
-        std::thread::sleep(Duration::from_millis(5));
+fn load() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("load of the machine: {}", load.trim_end());
+}
+
+fn forward(events: u64) {
+    println!("receiver's own ceiling: {:.0} events/s", Receiver::ceiling());
+    let mut rates = Vec::new();
+    for _ in 0..3 {
+        let receiver = Receiver::start(false);
+        let mut sidecar = Sidecar::new(events, &sink("f", &receiver));
+        sidecar.start();
+        while receiver.count() < events {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let rate = receiver.rate();
+        let cpu = processor_seconds(sidecar.pid(), "sinks");
+        println!(
+            "{rate:.0} events/s acknowledged; {cpu:.2} s of processor time, {:.0} events per second of it",
+            events as f64 / cpu
+        );
+        rates.push(rate);
     }
-    let (rate, cpu) = (receiver.rate(), sinks_cpu(sidecar.pid()));
-    println!(
-        "the sinks' thread used {cpu:.2} s of processor time: {:.0} events per second of it",
-        events as f64 / cpu
-    );
-    rate
+    println!("forward, median: {:.0} events/s acknowledged", median(rates));
 }
 
-/// Processor time of the thread `sinks`, in seconds: what a busy machine does not distort.
-fn sinks_cpu(pid: u32) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    tasks
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
-        .filter(|stat| stat.contains("(sinks)"))
-        .map(|stat| {
-            let (_, rest) = stat.rsplit_once(')').expect("a name");
-            // utime and stime, in hundredths.
-            let ticks = rest.split_whitespace().skip(11).take(2);
-            ticks
-                .map(|ticks| ticks.parse::<f64>().expect("a number"))
-                .sum::<f64>()
-                / 100.0
-        })
-        .sum()
+fn sink(name: &str, receiver: &Receiver) -> String {
+    format!(
+        "  {name}:\n    to: forward+tcp://127.0.0.1:{}\n    timeout_seconds: 300\n",
+        receiver.port
+    )
 }
 
-fn record(what: &str, sinks: &str, backlog: u64) {
-    let mut sidecar = Sidecar::new(
-        backlog,
-        if sinks.is_empty() {
-            "  none: {to: 'stdout:', only: {kind: [none]}}\n"
-        } else {
-            sinks
-        },
-    );
+fn ingest(events: u64) {
+    let receiver = Receiver::start(true);
+    let mut sidecar = Sidecar::new(events, &sink("f", &receiver));
     sidecar.pace = 1;
     sidecar.start();
+    let gates = Gates::start(&sidecar.socket(), 4, Duration::ZERO);
+    std::thread::sleep(Duration::from_secs(1));
+    // Each turn: when it began to count, when it ended, and what the sink delivered in it.
+    let (mut alone, mut draining) = (Vec::new(), Vec::new());
     let begun = Instant::now();
-    let gates: Vec<_> = (0..GATES)
-        .map(|gate| {
-            let socket = sidecar.socket();
-            std::thread::spawn(move || {
-                let stream = UnixStream::connect(socket).expect("it listens");
-                (0..EACH)
-                    .map(|at| once(&stream, (1 << 40) + gate * EACH + at))
-                    .collect::<Vec<Duration>>()
-            })
-        })
-        .collect();
-    let mut times: Vec<Duration> = gates
-        .into_iter()
-        .flat_map(|gate| gate.join().expect("no panic"))
-        .collect();
-    let rate = (GATES * EACH) as f64 / begun.elapsed().as_secs_f64();
-    times.sort();
-    let at = |part: usize| times[(times.len() * part / 1000).min(times.len() - 1)];
-    let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.pid())).expect("it runs");
-    let rss = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap_or_default()
-        .to_owned();
+    while receiver.count() < events && begun.elapsed() < Duration::from_secs(120) {
+        for (is_held, turns) in [(true, &mut alone), (false, &mut draining)] {
+            receiver.hold(is_held);
+            std::thread::sleep(BETWEEN);
+            let (from, before) = (Instant::now(), receiver.count());
+            std::thread::sleep(TURN);
+            turns.push((from, Instant::now(), receiver.count() - before));
+        }
+    }
+    let cpu = processor_seconds(sidecar.pid(), "sinks");
+    let decided = gates.stop();
+    let within = |(from, to, _): &(Instant, Instant, u64)| -> Vec<Decided> {
+        decided
+            .iter()
+            .filter(|one| (*from..*to).contains(&one.at))
+            .copied()
+            .collect()
+    };
+    let rate = |turn: &(Instant, Instant, u64)| within(turn).len() as f64 / (turn.1 - turn.0).as_secs_f64();
+    for (name, turns) in [("alone", &alone), ("draining", &draining)] {
+        let all: Vec<Decided> = turns.iter().flat_map(within).collect();
+        println!(
+            "recording {name}: {:.0} commands/s, decision p50 {:.0} us, p99 {:.0} us; {:.0} records/s out (medians of {} turns)",
+            median(turns.iter().map(rate)),
+            micros(&all, 500),
+            micros(&all, 990),
+            median(
+                turns
+                    .iter()
+                    .map(|turn| turn.2 as f64 / (turn.1 - turn.0).as_secs_f64())
+            ),
+            turns.len()
+        );
+    }
     println!(
-        "{what}: {rate:.0} events/s, p50 {:?}, p99 {:?}, {rss}",
-        at(500),
-        at(990)
+        "recording while a sink drains: {:.3} of recording alone (median of the pairs' ratios); the sinks' thread used {cpu:.2} s",
+        median(alone.iter().zip(&draining).map(|(a, b)| rate(b) / rate(a)))
     );
 }
 
-fn once(mut stream: &UnixStream, seq: u64) -> Duration {
-    let uid = nix::unistd::geteuid().as_raw();
-    let event = event(seq)
-        .replace("\"track\":\"track-c\"", "\"track\":\"\"")
-        .replace("\"caller_profile\":\"sre\"", "\"caller_profile\":\"p\"")
-        .replace("\"uid\":1000", &format!("\"uid\":{uid}"));
-    let body = format!("{{\"v\":1,\"type\":\"record\",\"event\":{event}}}");
-    let begun = Instant::now();
-    stream
-        .write_all(&u32::try_from(body.len()).expect("small").to_be_bytes())
-        .expect("a socket");
-    stream.write_all(body.as_bytes()).expect("a socket");
-    let mut length = [0_u8; 4];
-    stream.read_exact(&mut length).expect("an answer");
-    let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-    stream.read_exact(&mut answer).expect("an answer");
-    assert!(
-        answer.windows(10).any(|part| part == b"\"recorded\""),
-        "{}",
-        String::from_utf8_lossy(&answer)
+fn dead(during: Duration) {
+    let hanging = Receiver::start(true);
+    let sinks = format!(
+        "  hangs:\n    to: forward+tcp://127.0.0.1:{}\n    timeout_seconds: 5\n  refuses:\n    to: loki+http://127.0.0.1:1\n",
+        hanging.port
     );
-    begun.elapsed()
+    // Nothing passes this one's filter: as good as no sink.
+    let mut sidecars = [
+        Sidecar::new(1000, "  none:\n    to: 'stdout:'\n    only: {kind: [none]}\n"),
+        Sidecar::new(1000, &sinks),
+    ];
+    for sidecar in &mut sidecars {
+        sidecar.pace = 1;
+        sidecar.start();
+    }
+    let mut recorded: [Vec<Decided>; 2] = [Vec::new(), Vec::new()];
+    let mut memory: [Vec<u64>; 2] = [Vec::new(), Vec::new()];
+    let (begun, mut said) = (Instant::now(), 0);
+    while begun.elapsed() < during {
+        for ((sidecar, recorded), memory) in sidecars.iter().zip(&mut recorded).zip(&mut memory) {
+            let gates = Gates::start(&sidecar.socket(), 2, Duration::from_millis(5));
+            std::thread::sleep(Duration::from_secs(5));
+            recorded.extend(gates.stop());
+            memory.push(resident_kib(sidecar.pid()));
+        }
+        let tenth = begun.elapsed().as_secs() * 10 / during.as_secs().max(1);
+        if tenth > said {
+            said = tenth;
+            println!(
+                "after {:3} s: resident {} KiB without sinks, {} KiB with two dead ones",
+                begun.elapsed().as_secs(),
+                memory[0].last().expect("one"),
+                memory[1].last().expect("one")
+            );
+        }
+    }
+    for ((name, recorded), memory) in ["no sink", "two dead sinks"].iter().zip(&recorded).zip(&memory) {
+        println!(
+            "{name}: decision p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us; resident {} KiB at first, {} at most, {} at last",
+            micros(recorded, 500),
+            micros(recorded, 990),
+            micros(recorded, 999),
+            memory.first().expect("one"),
+            memory.iter().max().expect("one"),
+            memory.last().expect("one")
+        );
+    }
+    let failures = |sink: &str| sidecars[1].metric(&format!("reeve_sink_failures_total{{sink=\"{sink}\"}}"));
+    println!(
+        "the dead sinks failed {} and {} times, and were {} records behind",
+        failures("hangs"),
+        failures("refuses"),
+        sidecars[1].metric("reeve_sink_lag_records{sink=\"hangs\"}")
+    );
 }

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod fluent;
 pub mod forward;
+pub mod measure;
 pub mod programs;
 pub mod syslog;
 
@@ -151,6 +152,8 @@ impl Sidecar {
             .arg(self.at("reeved.yaml"))
             .args(["--http", "127.0.0.1:0"])
             .env("REEVED_SINK_PACE", self.pace.to_string())
+            // Measurements ask for more than one user may.
+            .env("REEVED_RATE", "1000000")
             .stdin(Stdio::null());
         command
     }
