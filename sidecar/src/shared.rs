@@ -6,6 +6,7 @@ use crate::rate::Rate;
 use audit_event::Pins;
 use audit_event::frame::Status;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub struct Shared {
     pub rate: Rate,
     /// Whose commands may not run.
     pub freeze: Freeze,
+    /// One more than the last durable number; 0 before the first.
+    durable: AtomicU64,
     account: Mutex<Account>,
 }
 
@@ -53,6 +56,7 @@ impl Shared {
             metrics,
             rate: Rate::new(rate),
             freeze,
+            durable: AtomicU64::new(0),
             account,
         }
     }
@@ -66,19 +70,20 @@ impl Shared {
             .clone()
     }
 
-    /// The last sequence number that is durable.
-    pub fn durable_seq(&self) -> u64 {
-        self.account
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .status
-            .seq
+    /// The last sequence number that is durable; `None` before the writer has said so for the first time. Sinks ask here
+    /// from a thread that may be put off for long, so it must not hold what the writer waits for.
+    pub fn durable(&self) -> Option<u64> {
+        self.durable.load(Ordering::Acquire).checked_sub(1)
     }
 
     /// The writer changes the state.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut account.status);
+        if !account.status.head.is_empty() {
+            let next = account.status.seq.saturating_add(1);
+            self.durable.store(next, Ordering::Release);
+        }
         account.heartbeat = Instant::now();
         self.metrics.available(account.status.unavailable.is_none());
     }

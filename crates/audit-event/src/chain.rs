@@ -322,6 +322,24 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`Broken::Malformed`] or [`Broken::Edited`].
     pub fn read(bytes: &'a [u8]) -> Result<Fields<'a>, Broken> {
+        let (fields, hashed) = Fields::split(bytes)?;
+        if link(fields.previous, fields.seq, hashed.as_bytes()) == fields.hash {
+            Ok(fields)
+        } else {
+            Err(Broken::Edited { seq: fields.seq })
+        }
+    }
+
+    /// The same without looking at the hash: for readers that pass records on together with it.
+    ///
+    /// # Errors
+    /// [`Broken::Malformed`].
+    pub fn read_unchecked(bytes: &'a [u8]) -> Result<Fields<'a>, Broken> {
+        Fields::split(bytes).map(|(fields, _)| fields)
+    }
+
+    /// The fields, and the part of the line that is hashed.
+    fn split(bytes: &'a [u8]) -> Result<(Fields<'a>, &'a str), Broken> {
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("not UTF-8"))?;
         let split = text
             .len()
@@ -350,11 +368,7 @@ impl<'a> Fields<'a> {
             data: rest.data()?,
             hash,
         };
-        if link(fields.previous, fields.seq, hashed.as_bytes()) == hash {
-            Ok(fields)
-        } else {
-            Err(Broken::Edited { seq: fields.seq })
-        }
+        Ok((fields, hashed))
     }
 }
 

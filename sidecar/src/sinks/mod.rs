@@ -1,7 +1,8 @@
 //! Sinks: the record, forwarded. Each reads the ledger by itself, behind the writer, and keeps its own cursor, so a
 //! receiver that is slow or gone costs disk and nothing else. At least once, in order, with one id per record for ever.
 //!
-//! All sinks share one thread of their own, so that their work never takes a turn from the gates' connections.
+//! All sinks share one thread of their own, with the least priority there is (`SCHED_IDLE`), so that their work never takes
+//! a turn from the gates' connections. It must hold no lock that these wait for: it may be put off with it.
 
 mod address;
 mod backoff;
@@ -260,6 +261,9 @@ fn spawn(tasks: Vec<Task>, shown: Vec<Arc<OneSink>>, shared: Arc<Shared>) -> Res
     std::thread::Builder::new()
         .name("sinks".to_owned())
         .spawn(move || {
+            if let Err(error) = sys::give_way() {
+                tracing::warn!(%error, "the sinks' thread keeps its priority, so sinks may slow the gates");
+            }
             runtime.block_on(async move {
                 let measuring = tokio::spawn(measure(shown, shared));
                 let mut set = tokio::task::JoinSet::new();
@@ -275,7 +279,7 @@ fn spawn(tasks: Vec<Task>, shown: Vec<Arc<OneSink>>, shared: Arc<Shared>) -> Res
 
 async fn measure(shown: Vec<Arc<OneSink>>, shared: Arc<Shared>) {
     loop {
-        let durable = shared.durable_seq();
+        let durable = shared.durable().unwrap_or_default();
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
         shown.iter().for_each(|one| one.measure(durable, now));
         tokio::time::sleep(MEASURE).await;

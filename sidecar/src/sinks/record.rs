@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::io;
 
 /// One record of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// Sequence number.
     pub seq: u64,
@@ -115,9 +115,24 @@ struct Effect<'a> {
 }
 
 impl Item {
-    /// Looks into a record. Data that is not what it should be is still a record: it is sent, wrapped.
-    pub fn new(record: Record) -> Item {
-        let head: Head<'_> = serde_json::from_str(&record.data).unwrap_or_default();
+    /// Looks into a record. Data that is not what it should be is still a record: it is sent, wrapped; and as a text, where
+    /// it is not JSON at all.
+    pub fn new(mut record: Record) -> Item {
+        let seen = serde_json::from_str(&record.data).map(|head| Item::seen(&record, head));
+        let mut item = match seen {
+            // The data is JSON then, and need not be read for that alone.
+            Ok(item) => item,
+            Err(_) => Item::seen(&record, Head::default()),
+        };
+        if !item.is_flat && serde_json::from_str::<IgnoredAny>(&record.data).is_err() {
+            record.data = serde_json::Value::from(record.data).to_string();
+        }
+        item.record = record;
+        item
+    }
+
+    /// Everything but the record itself.
+    fn seen(record: &Record, head: Head<'_>) -> Item {
         let time = head.ts.as_deref().and_then(nanoseconds);
         let time_ns = time.or_else(|| nanoseconds(&record.wall)).unwrap_or(0);
         let decision = match head.decision.as_deref() {
@@ -129,9 +144,8 @@ impl Item {
         let only_reads = !head.operations.is_empty()
             && head.operations.iter().all(|operation| operation.effect == "read")
             && head.hazards.is_empty();
-        let id = id(&record, head.event_id.as_deref(), head.incomplete.is_some());
         Item {
-            id,
+            id: id(record, head.event_id.as_deref(), head.incomplete.is_some()),
             time_ns,
             decision,
             tool: head.wrapper.into_owned(),
@@ -139,7 +153,7 @@ impl Item {
             track: head.track.into_owned(),
             is_flat: head.event_id.is_some(),
             is_harmless: decision == Decision::Allowed && only_reads,
-            record,
+            record: Record::default(),
         }
     }
 
@@ -260,6 +274,10 @@ mod tests {
             let item = examples::item("event", 3, data);
             assert!(!item.is_flat, "{data}");
             assert_eq!(item.rfc3339(), "2026-04-07T14:32:03.000000Z");
+            assert_eq!(item.record.data, data);
         }
+        let item = examples::item("event", 3, r#"{"event_id":"x""#);
+        assert!(!item.is_flat);
+        assert_eq!(item.record.data, r#""{\"event_id\":\"x\"""#);
     }
 }

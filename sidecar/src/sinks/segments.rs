@@ -3,9 +3,7 @@
 
 use super::record::{Record, Source};
 use crate::shared::Shared;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
+use audit_event::chain::Fields;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -16,16 +14,16 @@ const BUFFER: usize = 256 * 1024;
 /// A line is at most a frame and a little.
 const MAX_LINE: usize = 2 * audit_event::frame::MAX_FRAME;
 
+/// A hash in hex digits.
+const HASH: usize = 64;
+
 /// The last sequence number that is durable; `None` before the writer has said so for the first time.
 pub type Durable = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// As the ledger's writer reports it.
 pub fn durable(shared: &Arc<Shared>) -> Durable {
     let shared = Arc::clone(shared);
-    Arc::new(move || {
-        let status = shared.status();
-        (!status.head.is_empty()).then_some(status.seq)
-    })
+    Arc::new(move || shared.durable())
 }
 
 /// The segments of a directory.
@@ -44,20 +42,6 @@ struct Place {
     /// The end of that line, in bytes from the file's start.
     offset: u64,
     line: Vec<u8>,
-}
-
-/// A line of the ledger, as far as sinks need it (format: `audit_event::chain`).
-#[derive(Deserialize)]
-struct Line<'a> {
-    n: u64,
-    #[serde(borrow)]
-    t: Cow<'a, str>,
-    #[serde(borrow)]
-    k: Cow<'a, str>,
-    #[serde(borrow)]
-    d: &'a RawValue,
-    #[serde(borrow)]
-    h: Cow<'a, str>,
 }
 
 impl Segments {
@@ -210,18 +194,23 @@ impl Place {
             }
             return Ok(None);
         };
-        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| {
+        let fields = Fields::read_unchecked(line).map_err(|error| {
             io::Error::other(format!(
-                "{}: not a record: {error}; run `reeve audit verify`",
+                "{}: {error}; run `reeve audit verify`",
                 self.path.display()
             ))
         })?;
+        // The line ends with `"h":"…"}`: the hash as text stands there.
+        let hash = line
+            .len()
+            .checked_sub(HASH + 2)
+            .and_then(|begin| line.get(begin..begin.saturating_add(HASH)));
         let record = Record {
-            seq: line.n,
-            hash: line.h.into_owned(),
-            kind: line.k.into_owned(),
-            wall: line.t.into_owned(),
-            data: line.d.get().to_owned(),
+            seq: fields.seq,
+            hash: String::from_utf8_lossy(hash.unwrap_or_default()).into_owned(),
+            kind: fields.kind.name().to_owned(),
+            wall: fields.wall.to_owned(),
+            data: fields.data.to_owned(),
         };
         self.offset = self.offset.saturating_add(self.line.len() as u64);
         self.last = Some(record.seq);

@@ -1,5 +1,5 @@
-//! The one call to the kernel that no crate of ours wraps: how much of a socket's output the peer's kernel has not
-//! acknowledged.
+//! The two calls to the kernel that no crate of ours wraps: how much of a socket's output the peer's kernel has not
+//! acknowledged, and a thread's scheduling policy.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -19,4 +19,17 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel writes one int, which `bytes` is.
     unsafe { raw::siocoutq(socket.as_raw_fd(), &raw mut bytes) }?;
     usize::try_from(bytes).map_err(io::Error::other)
+}
+
+/// The calling thread runs from now on only where nothing else of its group would: `SCHED_IDLE`, see `sched(7)`. A gate's
+/// request that wakes up takes its processor at once.
+pub fn give_way() -> io::Result<()> {
+    let nothing = nix::libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 is the calling thread, and the kernel reads one `sched_param`, which `nothing` is.
+    let done = unsafe { nix::libc::sched_setscheduler(0, nix::libc::SCHED_IDLE, &raw const nothing) };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -7,7 +7,7 @@ use crate::sinks::record::Item;
 use crate::sinks::secret::Secret;
 use crate::sinks::shape::Shape;
 use crate::sinks::verdict::{SendError, Verdict};
-use crate::sinks::wire::forward::{Chunk, MAX_CHUNK, acknowledged, message, push_entry};
+use crate::sinks::wire::forward::{Chunk, Draft, MAX_CHUNK, acknowledged};
 use crate::sinks::wire::handshake::{self, Credentials};
 use rmpv::Value;
 use std::io::ErrorKind;
@@ -17,6 +17,9 @@ const MAX_SAID: usize = 64 * 1024;
 /// The deepest.
 const MAX_DEPTH: usize = 16;
 
+/// The most buffers that are kept between two batches.
+const MAX_BUFFERS: usize = 4;
+
 /// The sender.
 pub struct Forward {
     dialer: Dialer,
@@ -25,6 +28,8 @@ pub struct Forward {
     host: String,
     key: Option<Secret>,
     user: Option<(String, Secret)>,
+    /// For the next messages.
+    buffers: Vec<Vec<u8>>,
     open: Option<Open>,
 }
 
@@ -47,6 +52,7 @@ impl Forward {
             host: config.own.syslog.host.clone(),
             key: config.shared_key.clone(),
             user: config.user.clone().zip(config.password.clone()),
+            buffers: Vec::new(),
             open: None,
         })
     }
@@ -59,15 +65,17 @@ impl Forward {
             None => self.connect().await?,
         };
         let done = open.deliver(&chunks, self.dialer.timeout).await;
+        let counts: Vec<usize> = chunks.iter().map(|chunk| chunk.count).collect();
+        self.keep(chunks);
         let (acknowledged, broken) = match done {
-            Ok(()) => (chunks.len(), None),
+            Ok(()) => (counts.len(), None),
             Err((count, error)) => (count, Some(error)),
         };
         match broken {
             None => self.open = Some(open),
             Some(error) if acknowledged == 0 => return Err(error),
             Some(error) => {
-                let good: usize = chunks.iter().take(acknowledged).map(|chunk| chunk.count).sum();
+                let good: usize = counts.iter().take(acknowledged).sum();
                 let waiting = verdicts.iter_mut().filter(|verdict| **verdict == Verdict::Done);
                 waiting
                     .skip(good)
@@ -86,26 +94,20 @@ impl Forward {
     }
 
     /// The messages, and the verdicts for when they are acknowledged.
-    fn chunks(&self, items: &[&Item]) -> (Vec<Chunk>, Vec<Verdict>) {
+    fn chunks(&mut self, items: &[&Item]) -> (Vec<Chunk>, Vec<Verdict>) {
         let mut chunks = Vec::new();
         let mut verdicts = Vec::with_capacity(items.len());
-        let mut entries = Vec::new();
+        let mut draft = self.draft();
         let mut within: Vec<&Item> = Vec::new();
-        let close = |entries: &mut Vec<u8>, within: &mut Vec<&Item>, chunks: &mut Vec<Chunk>| {
-            if let (Some(first), Some(last)) = (within.first(), within.last()) {
-                chunks.push(message(&self.tag, entries, &first.id, &last.id, within.len()));
-            }
-            entries.clear();
-            within.clear();
-        };
         for item in items {
-            let before = entries.len();
-            match push_entry(&mut entries, item, self.shape) {
+            let before = draft.len();
+            match draft.push(item, self.shape) {
                 Ok(()) => {
-                    if entries.len() > MAX_CHUNK && before > 0 {
-                        let own = entries.split_off(before);
-                        close(&mut entries, &mut within, &mut chunks);
-                        entries = own;
+                    if draft.len() > MAX_CHUNK && before > 0 {
+                        let own = draft.split_off(before);
+                        chunks.extend(close(draft, &mut within));
+                        draft = self.draft();
+                        draft.append(&own);
                     }
                     within.push(item);
                     verdicts.push(Verdict::Done);
@@ -113,8 +115,20 @@ impl Forward {
                 Err(why) => verdicts.push(Verdict::Dead(why)),
             }
         }
-        close(&mut entries, &mut within, &mut chunks);
+        chunks.extend(close(draft, &mut within));
         (chunks, verdicts)
+    }
+
+    fn draft(&mut self) -> Draft {
+        Draft::new(&self.tag, self.buffers.pop().unwrap_or_default())
+    }
+
+    /// Keeps the buffers for the next messages: to get and give back megabytes each time costs more than to fill them.
+    fn keep(&mut self, chunks: Vec<Chunk>) {
+        let buffers = chunks.into_iter().map(|chunk| chunk.bytes);
+        self.buffers
+            .extend(buffers.filter(|buffer| buffer.capacity() <= 2 * MAX_CHUNK));
+        self.buffers.truncate(MAX_BUFFERS);
     }
 
     async fn connect(&self) -> Result<Open, SendError> {
@@ -160,6 +174,16 @@ impl Forward {
         })?;
         handshake::pong(&pong, &helo, &with).map_err(SendError::alarm)
     }
+}
+
+/// What the draft has, if it has anything.
+fn close(draft: Draft, within: &mut Vec<&Item>) -> Option<Chunk> {
+    let chunk = match (within.first(), within.last()) {
+        (Some(first), Some(last)) => Some(draft.finish(&first.id, &last.id, within.len())),
+        _ => None,
+    };
+    within.clear();
+    chunk
 }
 
 impl Open {

@@ -4,7 +4,7 @@
 //! The chunk's id is derived from the first and the last event id, so the same records have the same id when they are
 //! sent again. The receiver detects no duplicates; whoever reads does, by `event_id`.
 
-use super::msgpack::{push_array, push_bin, push_map, push_str, push_uint, transcode};
+use super::msgpack::{push_array, push_map, push_str, push_uint, transcode};
 use crate::sinks::record::Item;
 use crate::sinks::shape::Shape;
 use base64::Engine;
@@ -26,11 +26,76 @@ pub struct Chunk {
     pub count: usize,
 }
 
+/// A message that is being made, in a buffer that can be used again.
+#[derive(Debug)]
+pub struct Draft {
+    bytes: Vec<u8>,
+    /// Where the entries begin.
+    begin: usize,
+}
+
+impl Draft {
+    /// The beginning of a message.
+    pub fn new(tag: &str, mut buffer: Vec<u8>) -> Draft {
+        buffer.clear();
+        push_array(&mut buffer, 3);
+        push_str(&mut buffer, tag);
+        // The length of the entries follows when they are all there; with 32 bits, whatever it is.
+        buffer.extend_from_slice(&[0xc6, 0, 0, 0, 0]);
+        Draft {
+            begin: buffer.len(),
+            bytes: buffer,
+        }
+    }
+
+    /// Bytes of entries so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.begin)
+    }
+
+    /// Appends one entry.
+    ///
+    /// # Errors
+    /// When the record's data is not JSON that can be written.
+    pub fn push(&mut self, item: &Item, shape: Shape) -> Result<(), String> {
+        push_entry(&mut self.bytes, item, shape)
+    }
+
+    /// Takes back everything beyond so many bytes of entries.
+    pub fn split_off(&mut self, length: usize) -> Vec<u8> {
+        let at = self.begin.saturating_add(length).min(self.bytes.len());
+        self.bytes.split_off(at)
+    }
+
+    /// Appends entries that were taken back elsewhere.
+    pub fn append(&mut self, entries: &[u8]) {
+        self.bytes.extend_from_slice(entries);
+    }
+
+    /// The message: its entries are those from `first` to `last`, so many.
+    pub fn finish(mut self, first: &str, last: &str, count: usize) -> Chunk {
+        let id = chunk_id(first, last);
+        // INVARIANT: a chunk is cut at a megabyte or is one record, which is no longer than a frame.
+        let length = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let place = self.begin.saturating_sub(4)..self.begin;
+        if let Some(place) = self.bytes.get_mut(place) {
+            place.copy_from_slice(&length.to_be_bytes());
+        }
+        push_map(&mut self.bytes, 2);
+        push_str(&mut self.bytes, "chunk");
+        push_str(&mut self.bytes, &id);
+        push_str(&mut self.bytes, "size");
+        push_uint(&mut self.bytes, count as u64);
+        Chunk {
+            bytes: self.bytes,
+            id,
+            count,
+        }
+    }
+}
+
 /// Appends one entry.
-///
-/// # Errors
-/// When the record's data is not JSON that can be written.
-pub fn push_entry(out: &mut Vec<u8>, item: &Item, shape: Shape) -> Result<(), String> {
+fn push_entry(out: &mut Vec<u8>, item: &Item, shape: Shape) -> Result<(), String> {
     let begin = out.len();
     let (seconds, nanoseconds) = item.time();
     out.extend_from_slice(&[0x92, 0xd7, 0x00]); // two elements; EventTime: fixext 8, type 0
@@ -40,21 +105,6 @@ pub fn push_entry(out: &mut Vec<u8>, item: &Item, shape: Shape) -> Result<(), St
         out.truncate(begin);
         format!("cannot be written as MessagePack: {error}")
     })
-}
-
-/// A message around `entries`.
-pub fn message(tag: &str, entries: &[u8], first: &str, last: &str, count: usize) -> Chunk {
-    let id = chunk_id(first, last);
-    let mut bytes = Vec::with_capacity(entries.len().saturating_add(tag.len()).saturating_add(96));
-    push_array(&mut bytes, 3);
-    push_str(&mut bytes, tag);
-    push_bin(&mut bytes, entries);
-    push_map(&mut bytes, 2);
-    push_str(&mut bytes, "chunk");
-    push_str(&mut bytes, &id);
-    push_str(&mut bytes, "size");
-    push_uint(&mut bytes, count as u64);
-    Chunk { bytes, id, count }
 }
 
 /// Base64 of 16 bytes of SHA-256 over the first and the last event id.
@@ -107,8 +157,11 @@ mod tests {
 
     #[test]
     fn a_message_byte_for_byte() {
-        let chunk = message("t", &[0x92, 1, 0x80], "a", "b", 1);
-        let mut expected = vec![0x93, 0xa1, b't', 0xc4, 3, 0x92, 1, 0x80, 0x82, 0xa5];
+        let mut draft = Draft::new("t", vec![9; 100]);
+        draft.append(&[0x92, 1, 0x80, 7, 7]);
+        assert_eq!((draft.len(), draft.split_off(3)), (5, vec![7, 7]));
+        let chunk = draft.finish("a", "b", 1);
+        let mut expected = vec![0x93, 0xa1, b't', 0xc6, 0, 0, 0, 3, 0x92, 1, 0x80, 0x82, 0xa5];
         expected.extend_from_slice(b"chunk");
         expected.extend_from_slice(&[0xb8]); // 24 characters
         expected.extend_from_slice(chunk.id.as_bytes());

@@ -20,11 +20,6 @@ pub fn push_str(out: &mut Vec<u8>, text: &str) {
     push(rmp::encode::write_str(out, text));
 }
 
-/// Appends bytes.
-pub fn push_bin(out: &mut Vec<u8>, bytes: &[u8]) {
-    push(rmp::encode::write_bin(out, bytes));
-}
-
 /// Appends an array's header.
 pub fn push_array(out: &mut Vec<u8>, length: u32) {
     push(rmp::encode::write_array_len(out, length));
