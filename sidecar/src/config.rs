@@ -1,4 +1,4 @@
-//! What `reeved` is told: safe defaults, then the environment, then flags.
+//! What `reeved` is told by flags and the environment; `settings` adds the file.
 
 use crate::exit::{Exit, Failure};
 use crate::freeze::Freeze;
@@ -18,7 +18,7 @@ const MAX_IDENTITY: u64 = 1 << 20;
 #[derive(Debug, Parser)]
 #[command(name = "reeved", version)]
 pub struct Config {
-    /// The configuration file, YAML: where the record is forwarded to
+    /// The configuration file, YAML: what flags say, under their names with `_`, and where the record is forwarded to
     #[arg(long, env = "REEVED_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the ledger is kept

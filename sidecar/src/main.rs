@@ -12,12 +12,13 @@ mod logs;
 mod metrics;
 mod operators;
 mod rate;
+mod settings;
 mod shared;
 mod sinks;
 mod stop;
 mod window;
+mod yaml;
 
-use clap::Parser;
 use config::Config;
 use exit::{Exit, Failure};
 use ledger::Ledger;
@@ -28,8 +29,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
-    let config = Config::parse();
-    let done = logs::start(config.log.as_deref()).and_then(|_guard| run(&config));
+    let done = settings::gather().and_then(|(config, sinks)| {
+        let _guard = logs::start(config.log.as_deref())?;
+        run(&config, sinks)
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -39,15 +42,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> Result<(), Failure> {
-    let pins = config.pins()?;
-    let sinks = match &config.config {
-        Some(path) => sinks::load(path)?,
-        None => sinks::Configured::default(),
-    };
+fn run(config: &Config, sinks: sinks::Configured) -> Result<(), Failure> {
+    let pins = config.pins();
     if config.check {
-        return sinks.check(&config.dir);
+        let faults = pins.err().map(|failure| failure.message);
+        return sinks.check(&config.dir, faults.into_iter().collect());
     }
+    let pins = pins?;
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

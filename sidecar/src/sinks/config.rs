@@ -12,12 +12,12 @@
 //! A sink with faults does not start; the others do. Secrets are named by file or variable, never written here.
 
 use super::address::{Address, Carrier, Protocol};
-use super::document::{Fault, Keys, fault};
 use super::filter::Filter;
 use super::record::Decision;
 use super::secret::Secret;
 use super::shape::Shape;
 use super::wire::{nats, syslog};
+use crate::yaml::{Fault, Keys, fault};
 use marked_yaml::types::MarkedMappingNode;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -385,11 +385,11 @@ fn own(keys: &mut Keys<'_>, host: &str, faults: &mut Vec<Fault>) -> Own {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::sinks::document;
+    use crate::yaml;
 
     /// A sink from its YAML.
     pub fn parse(yaml: &str) -> Result<SinkConfig, Vec<Fault>> {
-        let document = document::read(&format!("s:\n{yaml}")).unwrap();
+        let document = yaml::read(&format!("s:\n{yaml}")).unwrap();
         let (mut found, faults) = read(&document, "host-1");
         assert!(faults.is_empty(), "{faults:?}");
         found.remove(0).sink

@@ -11,7 +11,6 @@ pub mod control;
 mod cursor;
 mod dead;
 mod disk;
-mod document;
 mod filter;
 mod metrics;
 mod record;
@@ -26,16 +25,14 @@ mod wire;
 
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
+use crate::yaml::{Fault, Keys};
 use backoff::Pace;
 use config::{Found, SinkConfig};
 use control::{Desk, Desks, Reach};
 use dead::DeadLetters;
-use document::Keys;
 use metrics::{OneSink, SinkMetrics};
 use send::Sender;
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -43,8 +40,6 @@ use std::time::Duration;
 use task::{Parts, Phase, Task};
 use tokio::sync::{mpsc, watch};
 
-/// The longest configuration file, in bytes.
-const MAX_FILE: u64 = 1 << 20;
 /// How long sinks may go on sending after the ledger is sealed.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long a probe may take.
@@ -58,56 +53,26 @@ const COMMANDS: usize = 16;
 #[derive(Debug, Default)]
 pub struct Configured(Vec<Found>);
 
-/// Reads a configuration file. A sink that is wrong is kept with its faults, and stops nobody.
-///
-/// # Errors
-/// When the file is not safe, not readable, or not a configuration file.
-pub fn load(path: &Path) -> Result<Configured, Failure> {
-    let fail = |why: String| Failure::new(Exit::Configuration, format!("{}: {why}", path.display()));
-    let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
-    let metadata = file.metadata().map_err(|error| fail(error.to_string()))?;
-    let us = nix::unistd::geteuid().as_raw();
-    if metadata.uid() != 0 && metadata.uid() != us {
-        return Err(fail(format!(
-            "user {} owns it; it must belong to root or to user {us}",
-            metadata.uid()
-        )));
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return Err(fail("others can write it; run `chmod go-w` on it".to_owned()));
-    }
-    let mut text = String::new();
-    file.take(MAX_FILE)
-        .read_to_string(&mut text)
-        .map_err(|error| fail(error.to_string()))?;
-    let top = document::read(&text).map_err(|fault| fail(fault.to_string()))?;
+/// Reads the section `sinks`. A sink that is wrong is kept with its faults, and stops nobody; faults of the section itself
+/// are returned.
+pub fn read(top: &mut Keys<'_>) -> (Configured, Vec<Fault>) {
     let mut faults = Vec::new();
-    let mut keys = Keys::of(&top);
-    let section = keys.mapping("sinks", &mut faults);
-    keys.finish(&mut faults);
-    let mut found = Vec::new();
-    if let Some(section) = section {
-        let (sinks, more) = config::read(section, &host_name());
-        found = sinks;
-        faults.extend(more);
-    }
-    if faults.is_empty() {
-        return Ok(Configured(found));
-    }
-    let lines: Vec<String> = faults
-        .iter()
-        .map(|fault| format!("{}: {fault}", path.display()))
-        .collect();
-    Err(Failure::new(Exit::Configuration, lines.join("\n")))
+    let Some(section) = top.mapping("sinks", &mut faults) else {
+        return (Configured::default(), faults);
+    };
+    let (found, more) = config::read(section, &host_name());
+    faults.extend(more);
+    (Configured(found), faults)
 }
 
 impl Configured {
-    /// Every fault of every sink, and what their receivers say when they are asked: for `reeved --check`.
+    /// Every fault of every sink beside those that are known already, and what their receivers say when they are asked:
+    /// for `reeved --check`.
     ///
     /// # Errors
     /// One line per fault.
-    pub fn check(&self, directory: &Path) -> Result<(), Failure> {
-        let mut faults = self.faults();
+    pub fn check(&self, directory: &Path, mut faults: Vec<String>) -> Result<(), Failure> {
+        faults.extend(self.faults());
         let exit = if faults.is_empty() {
             Exit::Unavailable
         } else {
@@ -129,7 +94,8 @@ impl Configured {
         self.0.iter().filter_map(|found| found.sink.as_ref().ok())
     }
 
-    fn faults(&self) -> Vec<String> {
+    /// Every fault of every sink.
+    pub fn faults(&self) -> Vec<String> {
         let wrong = self
             .0
             .iter()
