@@ -2,10 +2,11 @@
 //! of the ledger. `REEVE_SINK_EVENTS` raises the number.
 
 use acceptance::http::{self, Body, Request, Response};
+use acceptance::session::finish;
 use acceptance::sinks::forward::{Mood, Server};
 use acceptance::sinks::{Received, Sidecar, events};
 use serde_json::{Value, json};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -108,6 +109,7 @@ fn receiver(
     let count = Arc::new(AtomicU64::new(0));
     let (kept, counted) = (received.clone(), Arc::clone(&count));
     let server = http::Server::tcp(move |request| {
+        let request = &unpacked(request);
         if request.method != "POST" {
             return Response::json(&json!({"text": "HEC is healthy", "code": 17}));
         }
@@ -127,6 +129,20 @@ fn receiver(
         }
     });
     (server, received, count)
+}
+
+/// With its body as it was before gzip: unpacked by gzip itself, so that no library of ours says what is right.
+fn unpacked(request: &Request) -> Request {
+    let mut request = request.clone();
+    if request.header("content-encoding") == "gzip" {
+        let output = finish(
+            Command::new("gzip").arg("-dc").stdin(Stdio::piped()),
+            &request.body,
+        );
+        assert_eq!(output.code(), 0, "{}", output.err());
+        request.body = output.stdout;
+    }
+    request
 }
 
 fn text(status: u16, body: &str) -> Response {
@@ -188,7 +204,7 @@ fn hec_with_acknowledgement_and_a_bad_event() {
     });
     let sidecar = run(
         &format!(
-            "    to: splunk-hec+http://127.0.0.1:{}\n    token: {{file: TOKEN}}\n    acks: true\n",
+            "    to: splunk-hec+http://127.0.0.1:{}\n    token: {{file: TOKEN}}\n    acks: true\n    gzip: true\n",
             server.port
         ),
         "hec",
@@ -261,7 +277,7 @@ fn loki_isolates_the_line_that_it_refuses() {
         text(204, "")
     });
     let sidecar = run(
-        &format!("    to: loki+http://127.0.0.1:{}\n", server.port),
+        &format!("    to: loki+http://127.0.0.1:{}\n    gzip: true\n", server.port),
         "loki",
         &received,
     );
@@ -269,6 +285,16 @@ fn loki_isolates_the_line_that_it_refuses() {
     expected.remove(&99);
     assert_eq!(received.records(), expected);
     assert_eq!(sidecar.metric("reeve_sink_dead_letters{sink=\"loki\"}"), 1.0);
+    let packed = server
+        .requests()
+        .into_iter()
+        .filter(|it| it.header("content-encoding") == "gzip");
+    let (count, bytes) = packed.fold((0, 0), |(count, bytes), it| (count + 1, bytes + it.body_length));
+    let plain: usize = sidecar.records().len() * 1000;
+    assert!(
+        count > 10 && bytes < plain as u64 / 4,
+        "{count} requests, {bytes} bytes"
+    );
 }
 
 /// The few messages of OTLP that the test reads.
@@ -345,7 +371,7 @@ fn otlp_partial_success_goes_to_the_dead_letters_and_comes_back_by_replay() {
         }
     });
     let sidecar = run(
-        &format!("    to: otlp+http://127.0.0.1:{}\n", server.port),
+        &format!("    to: otlp+http://127.0.0.1:{}\n    gzip: true\n", server.port),
         "otlp",
         &received,
     );

@@ -31,6 +31,18 @@ pub enum Protocol {
     Http,
 }
 
+impl Protocol {
+    /// Whether records are posted.
+    pub fn is_http(self) -> bool {
+        match self {
+            Protocol::Hec | Protocol::Bulk | Protocol::Loki | Protocol::Otlp | Protocol::Http => true,
+            Protocol::File | Protocol::Stdout | Protocol::Forward | Protocol::Syslog | Protocol::Nats => {
+                false
+            }
+        }
+    }
+}
+
 /// What carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {

@@ -50,6 +50,8 @@ pub struct SinkConfig {
     pub timeout: Duration,
     /// The most records of one batch.
     pub batch: usize,
+    /// Whether what is posted is compressed.
+    pub gzip: bool,
     /// What only one protocol knows.
     pub own: Own,
 }
@@ -161,6 +163,7 @@ fn sink(name: &str, map: &MarkedMappingNode, host: &str) -> Result<SinkConfig, V
     let shared_key = secret(&mut keys, "shared_key", &mut faults);
     let timeout = keys.number("timeout_seconds", 1..=300, &mut faults).unwrap_or(30);
     let batch = keys.number("batch", 1..=10_000, &mut faults).unwrap_or(2000);
+    let gzip = keys.flag("gzip", &mut faults).unwrap_or(false);
     let own = own(&mut keys, host, &mut faults);
     keys.finish(&mut faults);
     let Some(to) = to else { return Err(faults) };
@@ -176,6 +179,7 @@ fn sink(name: &str, map: &MarkedMappingNode, host: &str) -> Result<SinkConfig, V
         shared_key,
         timeout: Duration::from_secs(timeout),
         batch: usize::try_from(batch).unwrap_or(2000),
+        gzip,
         own,
     };
     config.contradictions(map, &mut faults);
@@ -214,6 +218,12 @@ impl SinkConfig {
         }
         if self.shared_key.is_some() && self.to.protocol != Protocol::Forward {
             say("`shared_key` belongs to the forward protocol".to_owned());
+        }
+        if self.gzip && !self.to.protocol.is_http() {
+            say(format!(
+                "`gzip` is for sinks over HTTP, and {} is none",
+                self.to.text
+            ));
         }
         if !nats::is_subject(&self.own.subject) {
             say("`subject` is expected to be words between dots, without wildcards".to_owned());
@@ -441,6 +451,7 @@ pub mod tests {
                 "both `certificate` and `key`",
             ),
             ("  to: nats://h\n  subject: a.>\n", "without wildcards"),
+            ("  to: nats://h\n  gzip: true\n", "`gzip` is for sinks over HTTP"),
             (
                 "  to: https://u:hunter2@h\n",
                 "line 2: `to`, column 9: a user or a password",
