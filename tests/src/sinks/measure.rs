@@ -6,7 +6,7 @@ use crate::wire::{connect, receive, send};
 use rmpv::Value;
 use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -156,7 +156,7 @@ impl Gates {
     }
 }
 
-fn work(socket: &PathBuf, pause: Duration, stop: &AtomicBool) -> Vec<Decided> {
+fn work(socket: &Path, pause: Duration, stop: &AtomicBool) -> Vec<Decided> {
     let mut times = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         times.push(command(socket));
