@@ -77,6 +77,46 @@ fn flags_count_more_than_the_environment_and_that_more_than_the_file() {
 }
 
 #[test]
+fn operators_reach_a_sidecar_whose_directory_has_a_long_name() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    identity(directory.path());
+    let long = directory.path().join("l".repeat(150));
+    let file = "socket: s\nidentity: identity.json\nhttp: 127.0.0.1:0\n";
+    let mut command = reeved(directory.path(), file);
+    let mut child = command
+        .arg("--dir")
+        .arg(&long)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("reeved starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("stdout is piped"))
+        .read_line(&mut line)
+        .expect("a pipe can be read");
+    assert!(line.contains("\"ready\":true"), "{line}");
+    let reeve = |words: &[&str]| {
+        let mut command = Command::new(binaries::reeve());
+        finish(
+            command.args(words).arg("--dir").arg(&long).stdin(Stdio::null()),
+            &[],
+        )
+    };
+    let output = reeve(&["freeze", "--profile", "p", "--why", "drill"]);
+    assert_eq!(
+        (output.code(), output.out().as_str()),
+        (0, "p: frozen\n"),
+        "{}",
+        output.err()
+    );
+    assert_eq!(reeve(&["frozen"]).code(), 1);
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("our own child can be signalled");
+    assert!(wait(&mut child, Duration::from_secs(30)).success());
+    assert!(!long.join("sinks.sock").exists());
+}
+
+#[test]
 fn every_fault_is_said_with_its_line_and_nothing_starts() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let file = "http: nowhere\nrat: 5\nsocket_mode: '999'\nkeep_days: soon\nsegment_bytes: 1\ncheck: true\n\
