@@ -120,29 +120,32 @@ impl Freeze {
         }
     }
 
-    /// Takes effect at once, and is kept.
+    /// Takes effect at once, and is kept. One order at a time: the caller sees to that.
     ///
     /// # Errors
     /// When it cannot be kept over a restart; it is in effect all the same.
     pub fn set(&self, whom: &Whom, order: Order) -> Result<(), String> {
-        let mut state = self.state();
-        match whom {
-            Whom::All => state.all = Some(order),
-            Whom::Profile(profile) => {
-                state.profiles.insert(profile.clone(), order);
+        // The writer asks here: it must not wait for the disk.
+        let state = {
+            let mut state = self.state();
+            match whom {
+                Whom::All => state.all = Some(order),
+                Whom::Profile(profile) => {
+                    state.profiles.insert(profile.clone(), order);
+                }
             }
-        }
+            state.clone()
+        };
         self.keep(&state)
             .map_err(|why| format!("frozen, but a restart of the sidecar would end it: {why}"))
     }
 
-    /// Ends it; `All` ends every order.
+    /// Ends it; `All` ends every order. One order at a time: the caller sees to that.
     ///
     /// # Errors
     /// When that cannot be kept; it stays frozen then.
     pub fn lift(&self, whom: &Whom) -> Result<(), String> {
-        let mut state = self.state();
-        let mut without = state.clone();
+        let mut without = self.state().clone();
         match whom {
             Whom::All => {
                 without.all = None;
@@ -154,7 +157,7 @@ impl Freeze {
         }
         self.keep(&without)
             .map_err(|why| format!("it stays frozen: {why}"))?;
-        *state = without;
+        *self.state() = without;
         Ok(())
     }
 

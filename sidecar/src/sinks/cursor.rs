@@ -7,8 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A cursor that moves is written at most so often: a crash repeats at most what was sent in this time.
-const EVERY: Duration = Duration::from_millis(200);
+/// A cursor that moves is written at most so often: a crash repeats at most what was sent in this time. Each time is two
+/// syncs on the disk that the ledger is synced on.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// One sink's cursor.
 #[derive(Debug)]
@@ -61,6 +62,11 @@ impl Cursor {
     /// Moves forward; it is stored when the time has come.
     pub fn advance(&mut self, seq: u64, now: Instant) -> io::Result<()> {
         self.at = self.at.max(Some(seq));
+        self.settle(now)
+    }
+
+    /// Stores what has moved, when the time has come.
+    pub fn settle(&mut self, now: Instant) -> io::Result<()> {
         let is_due = self
             .stored_at
             .is_none_or(|then| now.saturating_duration_since(then) >= EVERY);
@@ -72,8 +78,8 @@ impl Cursor {
         if let Some(seq) = self.at.filter(|_| self.at != self.stored) {
             disk::replace(&self.path, format!("{seq}\n").as_bytes())?;
             self.stored = self.at;
+            self.stored_at = Some(now);
         }
-        self.stored_at = Some(now);
         Ok(())
     }
 }
@@ -90,10 +96,14 @@ mod tests {
         assert_eq!(cursor.at(), None);
         cursor.advance(7, now).unwrap();
         cursor.advance(9, now).unwrap(); // too soon to be stored
+        cursor.settle(now + EVERY / 2).unwrap();
         cursor.advance(3, now).unwrap(); // never back
         assert_eq!(Cursor::open(directory.path(), "siem").unwrap().at(), Some(7));
-        cursor.store(now).unwrap();
+        cursor.settle(now + EVERY).unwrap();
         assert_eq!(Cursor::open(directory.path(), "siem").unwrap().at(), Some(9));
+        cursor.advance(11, now + EVERY).unwrap();
+        cursor.store(now + EVERY).unwrap(); // at the end, whatever the time
+        assert_eq!(Cursor::open(directory.path(), "siem").unwrap().at(), Some(11));
         std::fs::write(directory.path().join("cursors/siem"), "x").unwrap();
         assert!(Cursor::open(directory.path(), "siem").is_err());
     }

@@ -307,7 +307,7 @@ impl Task {
     }
 
     async fn idle(&mut self) -> Step {
-        if let Err(error) = self.cursor.store(Instant::now()) {
+        if let Err(error) = self.cursor.settle(Instant::now()) {
             return self.failed(&SendError::alarm(format!("the cursor cannot be stored: {error}")));
         }
         if self.cared.elapsed() >= CARE {
