@@ -3,16 +3,12 @@
 use crate::exit::{Exit, Failure};
 use crate::freeze::Freeze;
 use crate::ledger::Limits;
+use crate::trusted;
 use audit_event::Pins;
 use clap::Parser;
-use std::io::Read;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The longest identity file, in bytes.
-const MAX_IDENTITY: u64 = 1 << 20;
 
 /// The audit sidecar: records what gates decide, before they act on it
 #[derive(Debug, Parser)]
@@ -105,25 +101,7 @@ impl Config {
     pub fn pins(&self) -> Result<Pins, Failure> {
         let path = &self.identity;
         let fail = |why: String| Failure::new(Exit::Configuration, format!("{}: {why}", path.display()));
-        let file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
-        let metadata = file.metadata().map_err(|error| fail(error.to_string()))?;
-        let us = nix::unistd::geteuid().as_raw();
-        if metadata.uid() != 0 && metadata.uid() != us {
-            return Err(fail(format!(
-                "user {} owns it; it must belong to root or to user {us}",
-                metadata.uid()
-            )));
-        }
-        if metadata.mode() & 0o022 != 0 {
-            return Err(fail(format!(
-                "its mode is {:04o}, so others can write it; run `chmod go-w` on it",
-                metadata.mode() & 0o7777
-            )));
-        }
-        let mut text = String::new();
-        file.take(MAX_IDENTITY)
-            .read_to_string(&mut text)
-            .map_err(|error| fail(error.to_string()))?;
+        let text = trusted::read(path).map_err(fail)?;
         let pins: Pins = serde_json::from_str(&text).map_err(|error| {
             fail(format!(
                 "line {}, column {}: {error}",

@@ -16,6 +16,7 @@ mod settings;
 mod shared;
 mod sinks;
 mod stop;
+mod trusted;
 mod window;
 mod yaml;
 

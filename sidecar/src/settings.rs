@@ -13,17 +13,12 @@
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::sinks::{self, Configured};
+use crate::trusted;
 use crate::yaml::{self, Fault, Keys, fault};
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
-/// The longest configuration file, in bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 /// The keys that are flags, too. What belongs to one start only (`--check`, `--accept-loss`) is no key.
 const KEYS: [&str; 12] = [
@@ -53,7 +48,7 @@ pub fn gather() -> Result<(Config, Configured), Failure> {
         return Ok((config, Configured::default()));
     };
     let fail = |why: String| Failure::new(Exit::Configuration, format!("{}: {why}", path.display()));
-    let text = read(&path).map_err(fail)?;
+    let text = trusted::read(&path).map_err(fail)?;
     let top = yaml::read(&text).map_err(|fault| fail(fault.to_string()))?;
     let mut faults = Vec::new();
     let mut keys = Keys::of(&top);
@@ -115,30 +110,6 @@ fn reason(error: &clap::Error, text: &str) -> String {
         Some(why) => format!("`{shown}` is not right here: {why}"),
         None => format!("`{shown}` is not right here"),
     }
-}
-
-/// The file's text, when only root or this user can have written it.
-fn read(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    let us = nix::unistd::geteuid().as_raw();
-    if metadata.uid() != 0 && metadata.uid() != us {
-        return Err(format!(
-            "user {} owns it; it must belong to root or to user {us}",
-            metadata.uid()
-        ));
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return Err("others can write it; run `chmod go-w` on it".to_owned());
-    }
-    if metadata.len() > MAX_FILE {
-        return Err(format!("it is longer than {MAX_FILE} bytes"));
-    }
-    let mut text = String::new();
-    file.take(MAX_FILE)
-        .read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
-    Ok(text)
 }
 
 #[cfg(test)]
