@@ -201,9 +201,10 @@ fn where_no_file_may_grow_the_gate_says_so() {
     let kubeconfig = scratch.at("kubeconfig");
     cluster.kubeconfig(&kubeconfig);
     scratch.real("kubectl").env("KUBECONFIG", kubeconfig);
-    let output = scratch.run("with limit=FSIZE:100:100 -- kubectl get pods 2>err; echo $?; cat err");
+    let output =
+        scratch.run("with limit=FSIZE:100:100 -- kubectl get pods 2>&1 | cat; echo ${PIPESTATUS[0]}");
     assert!(
-        !output.out().starts_with('0') && output.out().contains("too large"),
+        output.out().ends_with("69\n") && output.out().contains("ulimit -f"),
         "{}",
         output.out()
     );

@@ -485,7 +485,7 @@ fn is_manifest(file: &Path) -> bool {
 fn seal(content: &[u8]) -> io::Result<OwnedFd> {
     let held = memfd_create("input", MFdFlags::MFD_ALLOW_SEALING)?;
     let mut file = File::from(held);
-    file.write_all(content)?;
+    file.write_all(content).map_err(too_large)?;
     let held = OwnedFd::from(file);
     fcntl(
         &held,
@@ -494,6 +494,16 @@ fn seal(content: &[u8]) -> io::Result<OwnedFd> {
         ),
     )?;
     Ok(held)
+}
+
+/// What to do where the caller may not write files of that size: memory files are such, too.
+fn too_large(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::FileTooLarge {
+        return error;
+    }
+    let why = "what the tool is to read is handed over in a file in memory, and is too large for the limit of a file's size \
+        (`ulimit -f`); raise it";
+    io::Error::new(error.kind(), why)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! dies we die the same way. We sit in a `signalfd` loop with everything blocked, so no signal is lost between steps.
 
 use crate::privilege;
-use crate::sys::{self, Before, Change, Inherited, Program};
+use crate::sys::{self, Before, Change, Inherited, Program, Signals};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
@@ -75,9 +75,9 @@ pub fn run(
     beside: &mut dyn Beside,
 ) -> Result<(Ended, Duration), SuperviseError> {
     let not_started = SuperviseError::NotStarted;
-    let before = Before::take(&followed()).map_err(not_started)?;
+    let before = Before::take(followed()).map_err(not_started)?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let signals = SignalFd::with_flags(&followed(), flags).map_err(not_started)?;
+    let signals = SignalFd::with_flags(&followed().set(), flags).map_err(not_started)?;
     let begun = Instant::now();
     let child = sys::spawn(program, &before, inherited).map_err(not_started)?;
     beside.started();
@@ -229,8 +229,8 @@ impl Drop for Witness {
 }
 
 /// Everything but what cannot be caught, and what means that we ourselves are broken.
-fn followed() -> SigSet {
-    sys::all_signals_but(&[
+fn followed() -> Signals {
+    Signals::all_but(&[
         Signal::SIGSEGV,
         Signal::SIGBUS,
         Signal::SIGFPE,

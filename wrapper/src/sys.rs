@@ -84,7 +84,7 @@ fn raise_to(resource: Resource, enough: u64) -> io::Result<Option<(Resource, u64
 /// What a process that follows a program changes for itself; the program gets it as it was.
 #[derive(Debug)]
 pub struct Before {
-    mask: SigSet,
+    mask: Signals,
     /// An ignored terminal stop would hide the program's stopping.
     actions: Vec<(Signal, SigAction)>,
     /// Counts to SIGALRM: it was set for the program. A fork does not inherit it, an exec does.
@@ -97,8 +97,8 @@ impl Before {
     ///
     /// # Errors
     /// As the system calls; what was changed by then stays so.
-    pub fn take(followed: &SigSet) -> Result<Before, Errno> {
-        let mask = set_mask(nix::libc::SIG_BLOCK, followed)?;
+    pub fn take(followed: Signals) -> Result<Before, Errno> {
+        let mask = followed.mask(nix::libc::SIG_BLOCK)?;
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         let mut actions = Vec::new();
         for signal in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
@@ -143,47 +143,50 @@ impl Before {
             };
             Errno::result(set)?;
         }
-        set_mask(nix::libc::SIG_SETMASK, &self.mask).map(drop)
+        self.mask.mask(nix::libc::SIG_SETMASK).map(drop)
     }
 }
 
-/// Changes which signals are blocked; returns which were. (A C library keeps from us the signals that it uses itself.)
-fn set_mask(how: c_int, set: &SigSet) -> Result<SigSet, Errno> {
-    let mut old = SigSet::empty().as_ref().to_owned();
-    // SAFETY: on Linux a set begins with one bit for each of 64 signals, and so many bytes are read and written.
-    let done = unsafe {
-        nix::libc::syscall(
-            nix::libc::SYS_rt_sigprocmask,
-            how,
-            ptr::from_ref(set.as_ref()),
-            &raw mut old,
-            size_of::<u64>(),
-        )
-    };
-    Errno::result(done)?;
-    // SAFETY: the kernel has written it.
-    Ok(unsafe { SigSet::from_sigset_t_unchecked(old) })
-}
+/// Signals, one bit for each number. The C libraries' own sets leave out the signals that they use themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Signals(u64);
 
-/// Every signal there is, those without a name included, but `without`.
-pub fn all_signals_but(without: &[Signal]) -> SigSet {
-    let numbers: Vec<i32> = without.iter().map(|signal| *signal as i32).collect();
-    signals(|number| !numbers.contains(&number))
-}
+impl Signals {
+    /// Every signal there is, those without a name included, but `without`.
+    pub fn all_but(without: &[Signal]) -> Signals {
+        let numbers: Vec<i32> = without.iter().map(|signal| *signal as i32).collect();
+        Signals::those(|number| !numbers.contains(&number))
+    }
 
-/// The C libraries' own functions leave out the signals that they use themselves; to the kernel a set is one bit for each.
-fn signals(mut is_in: impl FnMut(i32) -> bool) -> SigSet {
-    let mut bits: u64 = 0;
-    for number in 1..=64 {
-        if is_in(number) {
-            bits |= 1 << (number - 1);
+    fn those(mut is_in: impl FnMut(i32) -> bool) -> Signals {
+        let bits = (1..=64).filter(|number| is_in(*number));
+        Signals(bits.fold(0, |set, number| set | 1 << (number - 1)))
+    }
+
+    /// For the C library.
+    pub fn set(self) -> SigSet {
+        // SAFETY: zeros are an empty set; on Linux a set begins with one bit for each signal, in words of the machine.
+        unsafe {
+            let mut set: nix::libc::sigset_t = std::mem::zeroed();
+            (&raw mut set).cast::<u64>().write_unaligned(self.0);
+            SigSet::from_sigset_t_unchecked(set)
         }
     }
-    // SAFETY: zeros are an empty set; on Linux a set begins with one bit for each signal, in words of the machine.
-    unsafe {
-        let mut set: nix::libc::sigset_t = std::mem::zeroed();
-        (&raw mut set).cast::<u64>().write_unaligned(bits);
-        SigSet::from_sigset_t_unchecked(set)
+
+    /// Changes this process's signal mask, of one thread, by the system call itself; returns what it was.
+    fn mask(self, how: c_int) -> Result<Signals, Errno> {
+        let mut before = Signals(0);
+        // SAFETY: both sets are values of ours, of the size that is said.
+        let changed = unsafe {
+            nix::libc::syscall(
+                nix::libc::SYS_rt_sigprocmask,
+                how,
+                &raw const self.0,
+                &raw mut before.0,
+                size_of::<u64>(),
+            )
+        };
+        Errno::result(changed).map(|_| before)
     }
 }
 
@@ -503,9 +506,9 @@ pub fn die_by(signal: i32) -> ! {
     let no_core = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     // SAFETY: SIG_DFL runs no code of ours. It fails for SIGKILL, whose action cannot be changed and need not be.
     let set = unsafe { nix::libc::signal(signal, nix::libc::SIG_DFL) };
-    let others = signals(|number| number != signal);
-    let sent = send(nix::unistd::getpid(), signal)
-        .and_then(|()| set_mask(nix::libc::SIG_SETMASK, &others).map(drop));
+    let others = Signals::those(|number| number != signal);
+    let sent =
+        send(nix::unistd::getpid(), signal).and_then(|()| others.mask(nix::libc::SIG_SETMASK).map(drop));
     // Only reached if the signal did not kill us: say the same by the exit status.
     let _why = (no_core, set, sent);
     std::process::exit(128_i32.saturating_add(signal))
