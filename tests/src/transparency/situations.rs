@@ -4,10 +4,10 @@ use super::{Situation, Step, What};
 use Step::{Appears, Expect, Foreground, HangUp, Keys, Resize};
 
 /// Functions for scripts: whether a process is gone (one that nobody waits for stays as a zombie where the first process does not
-/// reap), and waiting for a state of the last job, which
-/// the shell then knows. (It says so by itself too, sometimes: those situations do without its messages.)
+/// reap), and waiting for a state of the last job, which the shell then knows. (It says so by itself too, sometimes: those
+/// situations do without its messages. And it leaves a loop when a job stops, so another shell has the loop.)
 pub const FUNCTIONS: &str = "is_gone() { grep -qs '^State:.[^ZX]' /proc/$1/status && echo still there || echo gone; }\n\
-    until_state() { for i in $(seq 400); do grep -qs ^State:.$1 /proc/$!/status && return; sleep .02; done; echo never $1; }\n\
+    until_state() { sh -c 'for i in $(seq 400); do grep -qs ^State:.$2 /proc/$1/status && exit; sleep .02; done; echo never' x $! $1; }\n\
     said_stopped() { until_state T; sleep .1; jobs >said; grep -c Stopped said; }\n";
 
 /// The situations of a group.
