@@ -253,6 +253,21 @@ fn the_battery_sees_differences() {
         };
         std::collections::BTreeMap::from([("it".to_owned(), observed(output.out()))])
     };
+    let groups = [
+        "surroundings",
+        "environment",
+        "descriptors",
+        "limits",
+        "signals",
+        "streams",
+        "shells",
+        "ends",
+        "terminal",
+        "user",
+        "tools",
+    ];
+    let count: usize = groups.iter().map(|group| situations::group(group).len()).sum();
+    assert!(count > 200, "{count}");
     let plain = see("exec kubectl get pods see");
     for other in [
         "umask 7; exec kubectl get pods see",
