@@ -61,6 +61,23 @@ fn a_file_that_changes_after_the_judgement_is_not_what_the_tool_reads() {
     );
 }
 
+/// A rule may accept another identity; the rest is still of the kubeconfig that was judged.
+#[test]
+fn kubectl_gets_the_kubeconfig_that_was_judged_with_another_identity_too() {
+    let mut scratch = Scratch::new();
+    scratch.stand_in(
+        "kubectl",
+        "#!/bin/sh\necho other >~/.kube/config\ncat $KUBECONFIG\n",
+    );
+    govern(
+        &mut scratch,
+        "\x20 - id: any\n    allow: {tool: kubectl, effect: read}\n    accept: [redirects-endpoint]\n",
+    );
+    write(&scratch, "home/.kube/config", "current-context: a\n");
+    let output = scratch.run("kubectl get pods --as someone");
+    assert_eq!(output.out(), "current-context: a\n", "{}", output.err());
+}
+
 /// What may write the files, or start something that looks for them, gets the files themselves.
 #[test]
 fn a_tool_that_needs_its_own_files_gets_them() {

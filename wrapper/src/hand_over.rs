@@ -18,7 +18,8 @@ pub fn bind_kubeconfig(
     whose: Whose,
 ) -> io::Result<Vec<argv::HazardFact>> {
     // With `--kubeconfig` it is another file that counts, and a command that changes the configuration must find the real one.
-    if invocation.has_hazard(Hazard::RedirectsEndpoint) || invocation.has_hazard(Hazard::ChangesTool) {
+    let names_another = |fact: &argv::HazardFact| fact.because.starts_with("`--kubeconfig`");
+    if invocation.hazards.iter().any(names_another) || invocation.has_hazard(Hazard::ChangesTool) {
         return Ok(Vec::new());
     }
     let texts: Option<Vec<&str>> = files.iter().map(Found::text).collect();
@@ -30,7 +31,10 @@ pub fn bind_kubeconfig(
         let is_nobodys = whose == Whose::Anybody && !files.is_empty();
         return Ok(is_nobodys.then_some(unclear).into_iter().collect());
     };
-    kubeconfig.resolve(invocation);
+    // What goes elsewhere is not where the context says.
+    if !invocation.has_hazard(Hazard::RedirectsEndpoint) {
+        kubeconfig.resolve(invocation);
+    }
     // Elsewhere its relative paths would mean other files.
     if !kubeconfig.has_relative_paths {
         let contents: Vec<&[u8]> = files.iter().map(|file| file.content.as_slice()).collect();
