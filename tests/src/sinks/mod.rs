@@ -296,10 +296,15 @@ impl Sidecar {
 
     /// Asserts that a receiver has each record, unaltered, and nothing else.
     pub fn assert_received(&self, received: &Received) {
+        self.assert_received_by(|| received.clone());
+    }
+
+    /// The same of one that must be asked each time what it has.
+    pub fn assert_received_by(&self, read: impl Fn() -> Received) {
         // A checkpoint may be added at any moment; it is on its way then. Theirs first: what they have, the ledger has.
         let begun = Instant::now();
         let (ours, theirs, missing) = loop {
-            let theirs = received.records();
+            let theirs = read().records();
             let ours = self.records();
             let missing: Vec<u64> = ours
                 .keys()
