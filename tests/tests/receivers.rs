@@ -3,10 +3,10 @@
 use acceptance::session::finish;
 use acceptance::sinks::programs::{Program, find, free_port};
 use acceptance::sinks::syslog::{self, lines, settled};
-use acceptance::sinks::{Received, Sidecar, certificates, events};
+use acceptance::sinks::{Received, Sidecar, certificates, events, patience};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// rsyslog that listens on TCP; `driver` is what TLS needs.
 fn rsyslog(directory: &Path, port: u16, driver: &str, mode: u8) -> (Program, PathBuf) {
@@ -223,9 +223,15 @@ fn jetstream_has_everything_once_although_it_was_killed() {
         ),
     );
     sidecar.start();
-    std::thread::sleep(Duration::from_millis(300));
-    let (_, said) = sidecar.reeve(&["sinks"]);
-    assert!(said.contains("no stream takes this subject"), "{said}");
+    let begun = Instant::now();
+    loop {
+        let (_, said) = sidecar.reeve(&["sinks"]);
+        if said.contains("no stream takes this subject") {
+            break;
+        }
+        assert!(begun.elapsed() < patience(), "{said}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     create_stream(port);
     for _ in 0..3 {
         std::thread::sleep(Duration::from_millis(400));
