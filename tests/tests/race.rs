@@ -98,7 +98,6 @@ fn swapped_all_the_time(tool: &Path, commands: usize, is_exact: bool) {
 
 /// aws's credentials may come from a program that its configuration names.
 #[test]
-#[ignore = "issue 6: aws opens its configuration again (SECURITY.md, known limits)"]
 fn aws_finds_the_configuration_that_was_judged() {
     let scratch = with_aws();
     let (place, mark) = (scratch.at("aws-config"), scratch.at("marked"));
@@ -156,7 +155,6 @@ fn aws_while_swapping(scratch: &Scratch, target: Target) {
 
 /// gh sends everything to the socket that its configuration names.
 #[test]
-#[ignore = "issue 6: gh opens its configuration again (SECURITY.md, known limits)"]
 fn gh_finds_the_configuration_that_was_judged() {
     let mut scratch = with_site();
     let (socket, elsewhere) = (scratch.at("gh.sock"), scratch.at("elsewhere.sock"));
