@@ -261,9 +261,10 @@ fn a_tool_does_not_outlive_a_gate_that_was_killed() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
     let port = silent.local_addr().expect("it has an address").port();
     let host = installed(&format!("http://127.0.0.1:{port}"));
+    // The tool, who watches both, and who tells signals to the group from those to the gate.
     let output = host.agent(
         "kubectl get pods >printed 2>&1 & gate=$!\n\
-         for i in $(seq 200); do [ $(pgrep -P $gate | wc -l) = 2 ] && break; sleep 0.05; done\n\
+         for i in $(seq 200); do [ $(pgrep -P $gate | wc -l) = 3 ] && break; sleep 0.05; done\n\
          sleep 0.5; pgrep -P $gate | wc -l; children=$(pgrep -P $gate)\n\
          kill -KILL $gate; wait $gate; echo $?\n\
          for i in $(seq 100); do kill -0 $children 2>/dev/null || break; sleep 0.05; done\n\
@@ -271,7 +272,7 @@ fn a_tool_does_not_outlive_a_gate_that_was_killed() {
          timeout --signal=INT 1 kubectl get pods marked 2>/dev/null | cat; sleep 0.2\n\
          for pid in $(pgrep -u agent -x kubectl); do grep -l marked /proc/$pid/cmdline; done 2>/dev/null | wc -l",
     );
-    assert_eq!(output.out(), "2\n137\n0\n", "{}", output.err());
+    assert_eq!(output.out(), "3\n137\n0\n", "{}", output.err());
 }
 
 /// Leaves a mark, and takes the credentials along, wherever it is loaded.
