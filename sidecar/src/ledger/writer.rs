@@ -136,7 +136,7 @@ pub(super) fn spawn(
 ) -> Result<(Submit, Writer), Failure> {
     let (queue, requests) = mpsc::channel(QUEUE);
     let runtime = Handle::current();
-    let desk = Arc::new(Mutex::new(Desk {
+    let desk = Desk {
         directory: ledger.directory,
         store: ledger.store,
         window: ledger.window,
@@ -151,7 +151,10 @@ pub(super) fn spawn(
         stage: Stage::Free,
         ticked: Instant::now(),
         shared,
-    }));
+    };
+    // Before anybody can ask: a head of 0 would look like a ledger that every reader has read.
+    desk.report(None);
+    let desk = Arc::new(Mutex::new(desk));
     let submit = Submit {
         queue,
         desk: Arc::clone(&desk),
@@ -202,7 +205,7 @@ enum Place {
 fn work(desk: &Mutex<Desk>, mut requests: mpsc::Receiver<Command>, runtime: &Handle) -> Result<(), Failure> {
     // A desk that somebody panicked at is as it was before the last request: a commit is whole or given up.
     let desk = || desk.lock().unwrap_or_else(PoisonError::into_inner);
-    desk().open();
+    desk().tick();
     loop {
         let patience = desk().patience();
         match runtime.block_on(async { tokio::time::timeout(patience, requests.recv()).await }) {
@@ -215,11 +218,6 @@ fn work(desk: &Mutex<Desk>, mut requests: mpsc::Receiver<Command>, runtime: &Han
 }
 
 impl Desk {
-    fn open(&mut self) {
-        self.report(None);
-        self.tick();
-    }
-
     /// How long nobody need look here, unless somebody asks. Takes in a little of what waits in spools.
     fn patience(&mut self) -> Duration {
         let until_tick = TICK.saturating_sub(self.ticked.elapsed());
