@@ -2,7 +2,7 @@
 
 use acceptance::session::finish;
 use acceptance::sinks::programs::{Program, find, free_port};
-use acceptance::sinks::syslog::{self, lines, settled};
+use acceptance::sinks::syslog::{self, has_everything_after_restarts, lines, settled};
 use acceptance::sinks::{Received, Sidecar, certificates, events, patience};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,26 +27,7 @@ fn rsyslog_over_tcp_has_everything_although_it_was_restarted() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let port = free_port();
     let (mut program, out) = rsyslog(directory.path(), port, "", 0);
-    let mut sidecar = Sidecar::new(
-        events(),
-        &format!("  s:\n    to: syslog+tcp://127.0.0.1:{port}\n    batch: 50\n"),
-    );
-    sidecar.start();
-    for _ in 0..3 {
-        program.start(port);
-        std::thread::sleep(Duration::from_millis(300));
-        program.stop();
-    }
-    program.start(port);
-    sidecar.wait_for("s");
-    let records = settled(&sidecar, || lines(&out).records());
-    let received = lines(&out);
-    println!(
-        "rsyslog: {} records, {} repeated",
-        records.len(),
-        received.repeats()
-    );
-    sidecar.assert_received_by(|| lines(&out));
+    has_everything_after_restarts("rsyslog", &mut program, port, &out);
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Syslog sinks against syslog-ng (TCP, TLS, Unix datagrams) and rsyslog (UDP, Unix datagrams).
 
 use acceptance::sinks::programs::{free_port, has_datagrams};
-use acceptance::sinks::syslog::{lines, rsyslog, settled, syslog_ng};
+use acceptance::sinks::syslog::{has_everything_after_restarts, lines, rsyslog, settled, syslog_ng};
 use acceptance::sinks::{Sidecar, certificates, events};
-use std::time::Duration;
 
 /// Datagrams are not acknowledged: so many fit into the receiver's socket, however late it reads.
 const FEW: u64 = 100;
@@ -14,26 +13,7 @@ fn syslog_ng_over_tcp_has_everything_although_it_was_restarted() {
     let port = free_port();
     let source = format!("syslog(ip(\"127.0.0.1\") port({port}) transport(\"tcp\"));");
     let (mut program, out) = syslog_ng(directory.path(), &source);
-    let mut sidecar = Sidecar::new(
-        events(),
-        &format!("  s:\n    to: syslog+tcp://127.0.0.1:{port}\n    batch: 50\n"),
-    );
-    sidecar.start();
-    for _ in 0..3 {
-        program.start(port);
-        std::thread::sleep(Duration::from_millis(300));
-        program.stop();
-    }
-    program.start(port);
-    sidecar.wait_for("s");
-    let records = settled(&sidecar, || lines(&out).records());
-    let received = lines(&out);
-    println!(
-        "syslog-ng: {} records, {} repeated",
-        records.len(),
-        received.repeats()
-    );
-    sidecar.assert_received_by(|| lines(&out));
+    has_everything_after_restarts("syslog-ng", &mut program, port, &out);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Syslog receivers that are not ours: rsyslog and syslog-ng, each writing the text of a message as a line of a file.
 
 use super::programs::{Program, find};
-use super::{Received, Sidecar, patience};
+use super::{Received, Sidecar, events, patience};
 use crate::session::finish;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,29 @@ pub fn lines(path: &Path) -> Received {
         }
     }
     received
+}
+
+/// A receiver on TCP that is stopped three times while it receives has everything at the end.
+pub fn has_everything_after_restarts(name: &str, program: &mut Program, port: u16, out: &Path) {
+    let mut sidecar = Sidecar::new(
+        events(),
+        &format!("  s:\n    to: syslog+tcp://127.0.0.1:{port}\n    batch: 50\n"),
+    );
+    sidecar.start();
+    for _ in 0..3 {
+        program.start(port);
+        std::thread::sleep(Duration::from_millis(300));
+        program.stop();
+    }
+    program.start(port);
+    sidecar.wait_for("s");
+    let records = settled(&sidecar, || lines(out).records());
+    println!(
+        "{name}: {} records, {} repeated",
+        records.len(),
+        lines(out).repeats()
+    );
+    sidecar.assert_received_by(|| lines(out));
 }
 
 /// Waits until the receiver, which works behind its socket, has written as many as the ledger has.
