@@ -1,5 +1,5 @@
-//! The two calls to the kernel that no crate of ours wraps: how much of a socket's output the peer's kernel has not
-//! acknowledged, and a thread's scheduling policy.
+//! The three calls to the kernel that no crate of ours wraps: how much of a socket's output the peer's kernel has not
+//! acknowledged, that we acknowledge at once, and a thread's scheduling policy.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -11,6 +11,27 @@ mod raw {
         nix::libc::TIOCOUTQ,
         nix::libc::c_int
     );
+}
+
+/// Acknowledges what came now, and not with the next thing to say: `TCP_QUICKACK`, which the kernel forgets after a while, see
+/// `tcp(7)`. What is not TCP has nothing to acknowledge.
+pub fn acknowledge_now(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let on: nix::libc::c_int = 1;
+    // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads one int, which `on` is.
+    let done = unsafe {
+        nix::libc::setsockopt(
+            socket.as_raw_fd(),
+            nix::libc::IPPROTO_TCP,
+            nix::libc::TCP_QUICKACK,
+            (&raw const on).cast(),
+            size_of::<nix::libc::c_int>() as nix::libc::socklen_t,
+        )
+    };
+    match io::Error::last_os_error() {
+        _ if done == 0 => Ok(()),
+        error if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => Ok(()),
+        error => Err(error),
+    }
 }
 
 /// Bytes that were written to a TCP socket and not acknowledged by the peer's kernel yet.

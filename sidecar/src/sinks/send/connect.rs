@@ -3,6 +3,7 @@
 use super::tls::{self, Tls};
 use crate::sinks::address::{Address, Carrier};
 use crate::sinks::config::SinkConfig;
+use crate::sinks::sys;
 use crate::sinks::verdict::SendError;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::os::fd::{AsFd, OwnedFd};
@@ -164,6 +165,10 @@ impl Connection {
     /// # Errors
     /// When the connection broke or ended.
     pub async fn read(&mut self, buffer: &mut Vec<u8>) -> Result<(), SendError> {
+        // A receiver that answers twice in a row holds the second answer back until the first is acknowledged, and a
+        // kernel that has nothing to send keeps that word for 40 ms.
+        sys::acknowledge_now(self.socket.as_fd())
+            .map_err(|error| SendError::retry(format!("the socket: {error}")))?;
         match self.io.read_buf(buffer).await {
             Ok(0) => Err(SendError::retry("the receiver closed the connection")),
             Ok(_) => Ok(()),
