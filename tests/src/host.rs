@@ -16,15 +16,15 @@ pub const AGENT: &str = "agent";
 /// What `$1` is: where the root directory is put together. `$2` is bound to `/srv/shared` in it.
 const SETUP: &str = "set -e\n\
     mount -t tmpfs -o mode=0755,size=1g overlay \"$1\"\n\
-    mkdir \"$1/upper\" \"$1/work\" \"$1/root\"\n\
-    mount -t overlay overlay -o \"lowerdir=/,upperdir=$1/upper,workdir=$1/work\" \"$1/root\"\n\
-    for name in proc dev sys; do mount --rbind /$name \"$1/root/$name\"; done\n\
-    mount -t tmpfs -o mode=1777 tmp \"$1/root/tmp\"\n\
-    mount -t tmpfs -o mode=0755 run \"$1/root/run\"\n\
-    mkdir -p \"$1/root/srv/shared\"\n\
-    mount --bind \"$2\" \"$1/root/srv/shared\"\n\
-    touch \"$1/root/a-host-of-a-test\"\n\
-    exec chroot \"$1/root\" /bin/bash -c 'echo ready; exec cat'\n";
+    mkdir \"$1/upper\" \"$1/scratch\" \"$1/tree\"\n\
+    mount -t overlay overlay -o \"lowerdir=/,upperdir=$1/upper,workdir=$1/scratch\" \"$1/tree\"\n\
+    for name in proc dev sys; do mount --rbind /$name \"$1/tree/$name\"; done\n\
+    mount -t tmpfs -o mode=1777 tmp \"$1/tree/tmp\"\n\
+    mount -t tmpfs -o mode=0755 run \"$1/tree/run\"\n\
+    mkdir -p \"$1/tree/srv/shared\"\n\
+    mount --bind \"$2\" \"$1/tree/srv/shared\"\n\
+    touch \"$1/tree/a-host-of-a-test\"\n\
+    exec chroot \"$1/tree\" /bin/bash -c 'echo ready; exec cat'\n";
 /// Runs its words in the host, and nowhere else: this machine's own files are not for tests to change.
 const GUARD: &str =
     "cd / && [ -e /a-host-of-a-test ] || { echo 'not in the host' >&2; exit 98; }; exec \"$@\"";
