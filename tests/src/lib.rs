@@ -3,6 +3,7 @@
 
 pub mod binaries;
 pub mod differential;
+pub mod environment;
 pub mod host;
 pub mod http;
 pub mod installed;
