@@ -2,7 +2,7 @@
 //! receiver that is slow or gone costs disk and nothing else. At least once, in order, with one id per record for ever.
 //!
 //! All sinks share one thread of their own, with the least priority there is (`SCHED_IDLE`), so that their work never takes
-//! a turn from the gates' connections. It must hold no lock that these wait for: it may be put off with it.
+//! a turn from the gates' connections, and it rests while these record (`rest.rs`). It must hold no lock that these wait for: it may be put off with it.
 
 mod address;
 mod backoff;
@@ -14,6 +14,7 @@ mod disk;
 mod filter;
 mod metrics;
 mod record;
+mod rest;
 mod secret;
 mod segments;
 mod send;
@@ -31,6 +32,7 @@ use config::{Found, SinkConfig};
 use control::{Desk, Desks, Reach};
 use dead::DeadLetters;
 use metrics::{OneSink, SinkMetrics};
+use rest::Rest;
 use send::Sender;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -138,6 +140,7 @@ pub struct Sinks {
 pub fn start(configured: Configured, directory: &Path, shared: &Arc<Shared>) -> Result<Sinks, Failure> {
     let (phase, told) = watch::channel(Phase::Run);
     let metrics = (!configured.0.is_empty()).then(|| SinkMetrics::new(shared.metrics.registry()));
+    let rest = Arc::new(Rest::new(segments::durable(shared)));
     let (mut tasks, mut desks) = (Vec::new(), BTreeMap::new());
     for found in configured.0 {
         let Some(metrics) = &metrics else { break };
@@ -147,7 +150,7 @@ pub fn start(configured: Configured, directory: &Path, shared: &Arc<Shared>) -> 
             .as_ref()
             .map_or_else(|_| String::new(), |config| config.to.text.clone());
         let work = match found.sink {
-            Ok(config) => prepare(config, directory, shared, &shown, told.clone()),
+            Ok(config) => prepare(config, directory, shared, &shown, told.clone(), Arc::clone(&rest)),
             Err(faults) => Err(faults
                 .iter()
                 .map(ToString::to_string)
@@ -200,6 +203,7 @@ fn prepare(
     shared: &Arc<Shared>,
     shown: &Arc<OneSink>,
     phase: watch::Receiver<Phase>,
+    rest: Arc<Rest>,
 ) -> Result<(Task, Reach), String> {
     let dead = DeadLetters::open(directory, &config.name).map_err(|error| error.to_string())?;
     let dead = Arc::new(Mutex::new(dead));
@@ -217,6 +221,7 @@ fn prepare(
         commands: asked,
         phase,
         pace: Pace::from_env(),
+        rest,
     })
     .map_err(|error| error.to_string())?;
     Ok((task, Reach { commands, dead }))

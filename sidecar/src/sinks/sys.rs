@@ -1,8 +1,9 @@
 //! The three calls to the kernel that no crate of ours wraps: how much of a socket's output the peer's kernel has not
-//! acknowledged, that we acknowledge at once, and a thread's scheduling policy.
+//! acknowledged, that we acknowledge at once, and a thread's scheduling policy; and a thread's processor time.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 mod raw {
     nix::ioctl_read_bad!(
@@ -40,6 +41,11 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel writes one int, which `bytes` is.
     unsafe { raw::siocoutq(socket.as_raw_fd(), &raw mut bytes) }?;
     usize::try_from(bytes).map_err(io::Error::other)
+}
+
+/// Processor time that the calling thread has used since its start; none when the kernel does not say.
+pub fn processor_time() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// The calling thread runs from now on only where nothing else of its group would: `SCHED_IDLE`, see `sched(7)`. A gate's

@@ -7,7 +7,9 @@ use super::cursor::Cursor;
 use super::dead::{DeadLetters, Letter};
 use super::metrics::OneSink;
 use super::record::{Item, Source};
+use super::rest::Rest;
 use super::send::Sender;
+use super::sys;
 use super::verdict::{SendError, Verdict};
 use std::collections::BTreeSet;
 use std::io;
@@ -57,6 +59,7 @@ pub struct Task {
     backoff: Backoff,
     breaker: Breaker,
     pace: Pace,
+    rest: Arc<Rest>,
     /// What is being sent.
     waiting: Vec<Item>,
     /// The last record that was read for `waiting`.
@@ -84,6 +87,8 @@ pub struct Parts {
     pub phase: watch::Receiver<Phase>,
     /// How fast time passes.
     pub pace: Pace,
+    /// When to let gates go first.
+    pub rest: Arc<Rest>,
 }
 
 /// How a step went.
@@ -120,6 +125,7 @@ impl Task {
             backoff: Backoff::new(parts.pace),
             breaker: Breaker::new(parts.pace),
             pace: parts.pace,
+            rest: parts.rest,
             waiting: Vec::new(),
             at_once,
             cared: Instant::now(),
@@ -133,7 +139,8 @@ impl Task {
         loop {
             let step = self.step().await;
             let wait = match step {
-                Step::Go => Duration::ZERO,
+                Step::Go if self.is_draining() => Duration::ZERO,
+                Step::Go => self.rest.after_work(Instant::now(), sys::processor_time()),
                 Step::Idle | Step::Wait(_) if self.is_draining() => break,
                 Step::Idle => LOOK,
                 Step::Wait(wait) => wait,
