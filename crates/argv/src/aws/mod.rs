@@ -8,6 +8,7 @@
 
 mod alias;
 mod argparse;
+mod blocks;
 mod config;
 mod custom;
 mod globals;

@@ -27,7 +27,7 @@ pub(super) struct Line<'a> {
 ///
 /// # Errors
 /// [`Unreadable`] for an unknown option, a missing value, or a value that a boolean does not take.
-pub(super) fn parse<'a>(words: &[Word<'a>], flags: &FlagSet<'_>) -> Result<Line<'a>, Unreadable> {
+pub(super) fn parse<'a>(words: &[Word<'a>], flags: &FlagSet) -> Result<Line<'a>, Unreadable> {
     let mut line = Line::default();
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
@@ -55,7 +55,7 @@ impl<'a> Line<'a> {
     fn cluster(
         &mut self,
         word: Word<'a>,
-        flags: &FlagSet<'_>,
+        flags: &FlagSet,
         words: &mut impl Iterator<Item = Word<'a>>,
     ) -> Result<(), Unreadable> {
         let mut rest = word.text.get(1..).unwrap_or("");
@@ -174,7 +174,7 @@ pub(super) fn truth(word: &str) -> Option<bool> {
     }
 }
 
-fn unknown_long(word: Word<'_>, name: &str, flags: &FlagSet<'_>) -> Unreadable {
+fn unknown_long(word: Word<'_>, name: &str, flags: &FlagSet) -> Unreadable {
     let fault = word.unreadable("is not an option of this command");
     match nearest(name, flags.rows().map(|flag| flag.name)) {
         Some(known) => fault.hint(format!("did you mean `--{known}`?")),

@@ -1,13 +1,10 @@
-//! The tables generated from kubectl itself: which commands there are, and each one's options.
-//!
-//! The gate starts for every command, so nothing is loaded: the text is part of the program, one
-//! command's rows are found by binary search, and only they are looked at. The format is said in
-//! the tables' own first lines; `scripts/kubectl_tables.py` writes them.
+//! The tables generated from kubectl itself: which commands there are, and each one's options. `scripts/kubectl_tables.py`
+//! writes them to `data/`, and `build.rs` makes constants of them: the gate starts for every command, so nothing is read then.
 
-use std::sync::LazyLock;
-
-const COMMANDS: &str = include_str!("../../data/kubectl_commands.tsv");
-const FLAGS: &str = include_str!("../../data/kubectl_flags.tsv");
+/// `(path, aliases)` of every command, sorted by path.
+static COMMANDS: &[(&str, &[&str])] = include!(concat!(env!("OUT_DIR"), "/kubectl_commands.rs"));
+/// `(path, options)` of every command, sorted by path; `*` are those that every command has.
+static FLAGS: &[(&str, &[Flag])] = include!(concat!(env!("OUT_DIR"), "/kubectl_flags.rs"));
 
 /// Whether an option swallows the word behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +29,18 @@ pub(super) struct Flag {
     pub(super) arity: Arity,
 }
 
+/// A row of the table, with the type's letter there.
+const fn flag(name: &'static str, short: Option<char>, kind: char) -> Flag {
+    let arity = match kind {
+        'b' => Arity::Boolean,
+        's' => Arity::Single,
+        'l' => Arity::List,
+        'o' => Arity::Optional,
+        _ => Arity::Disputed,
+    };
+    Flag { name, short, arity }
+}
+
 /// Options of every command that cobra itself adds once a command is found.
 const HELP: Flag = Flag {
     name: "help",
@@ -41,29 +50,25 @@ const HELP: Flag = Flag {
 
 /// The options that one command knows: its own and the global ones.
 #[derive(Clone, Copy)]
-pub(super) struct FlagSet<'p> {
-    path: &'p str,
-    /// Its rows in the table.
-    own: &'static str,
+pub(super) struct FlagSet {
+    own: &'static [Flag],
+    global: &'static [Flag],
     help: bool,
 }
 
-/// The rows of the options that every command has.
-static GLOBAL: LazyLock<&'static str> = LazyLock::new(|| block("*"));
-
-impl<'p> FlagSet<'p> {
+impl FlagSet {
     /// The options of the command at `path` (empty: kubectl itself) as cobra knows them while it
     /// looks for the command: without `--help`.
-    pub(super) fn searching(path: &'p str) -> Self {
+    pub(super) fn searching(path: &str) -> Self {
         FlagSet {
-            path,
-            own: block(path),
+            own: options(path),
+            global: options("*"),
             help: false,
         }
     }
 
     /// The options of the command at `path` when its command line is parsed.
-    pub(super) fn parsing(path: &'p str) -> Self {
+    pub(super) fn parsing(path: &str) -> Self {
         FlagSet {
             help: true,
             ..FlagSet::searching(path)
@@ -76,115 +81,37 @@ impl<'p> FlagSet<'p> {
         if self.help && name == HELP.name {
             return Some(HELP);
         }
-        exact(self.path, &name).or_else(|| exact("*", &name))
+        self.rows().find(|flag| flag.name == name)
     }
 
     /// The option `-letter`.
     pub(super) fn short(&self, letter: char) -> Option<Flag> {
-        // Most rows have no letter, so the letter is looked for, and only its row is read.
-        let cell = format!("\t{letter}\t");
-        let with_letter = |rows: &'static str| {
-            rows.match_indices(&cell).find_map(|(at, _)| {
-                let start = rows.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
-                row(rows.get(start..)?.lines().next()?).filter(|flag| flag.short == Some(letter))
-            })
-        };
-        with_letter(self.own)
-            .or_else(|| with_letter(*GLOBAL))
-            .or((self.help && HELP.short == Some(letter)).then_some(HELP))
+        self.rows().find(|flag| flag.short == Some(letter))
     }
 
     /// Every option, the command's own first: they hide global ones of the same name.
     pub(super) fn rows(&self) -> impl Iterator<Item = Flag> {
-        self.own
-            .lines()
-            .chain(GLOBAL.lines())
-            .filter_map(row)
-            .chain(self.help.then_some(HELP))
+        let known = self.own.iter().chain(self.global).copied();
+        known.chain(self.help.then_some(HELP))
     }
 }
 
-/// The row of one option of exactly this path.
-fn exact(path: &str, name: &str) -> Option<Flag> {
-    let key = format!("{path}\t{name}\t");
-    let line = FLAGS.get(lower_bound(FLAGS, &key)..)?.lines().next()?;
-    if path.is_empty() || !line.starts_with(&key) {
-        return None;
-    }
-    row(line)
-}
-
-fn row(line: &'static str) -> Option<Flag> {
-    let mut cells = line.split('\t').skip(1);
-    let name = cells.next()?;
-    let short = cells.next()?.chars().next();
-    let arity = match cells.next()? {
-        "b" => Arity::Boolean,
-        "s" => Arity::Single,
-        "l" => Arity::List,
-        "o" => Arity::Optional,
-        _ => Arity::Disputed,
-    };
-    Some(Flag { name, short, arity })
-}
-
-/// The rows whose first cell is `path`. The table is sorted by bytes, so they stand together.
-fn block(path: &str) -> &'static str {
-    if path.is_empty() {
-        return "";
-    }
-    // A line feed is the byte after a tab.
-    let bounds = lower_bound(FLAGS, &format!("{path}\t"))..lower_bound(FLAGS, &format!("{path}\n"));
-    FLAGS.get(bounds).unwrap_or("")
-}
-
-/// The offset of the first line that is not less than `key`.
-fn lower_bound(table: &'static str, key: &str) -> usize {
-    let (mut low, mut high) = (0, table.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let before = table.as_bytes().get(..middle).unwrap_or(&[]);
-        let start = before
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |newline| newline + 1);
-        let line = table
-            .get(start..)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or("");
-        if line < key {
-            low = start + line.len() + 1;
-        } else {
-            high = start;
-        }
-    }
-    low
+/// The options of exactly this path.
+fn options(path: &str) -> &'static [Flag] {
+    let found = FLAGS.binary_search_by(|(known, _)| (*known).cmp(path));
+    found
+        .ok()
+        .and_then(|index| FLAGS.get(index))
+        .map_or(&[], |(_, flags)| flags)
 }
 
 /// The canonical path of the subcommand that `word` names under `parent`, its aliases included.
 pub(super) fn subcommand(parent: &str, word: &str) -> Option<&'static str> {
-    if word.contains([' ', '\t', '\n']) {
+    if word.is_empty() || word.contains(' ') {
         return None;
     }
-    let key = if parent.is_empty() {
-        format!("{word}\t")
-    } else {
-        format!("{parent} {word}\t")
-    };
-    let line = COMMANDS
-        .get(lower_bound(COMMANDS, &key)..)?
-        .lines()
-        .next()
-        .unwrap_or("");
-    if line.starts_with(&key) && !word.is_empty() && !line.starts_with('#') {
-        return line.split('\t').next();
-    }
-    children(parent).find_map(|(path, _, aliases)| {
-        aliases
-            .split(',')
-            .any(|alias| !alias.is_empty() && alias == word)
-            .then_some(path)
-    })
+    children(parent)
+        .find_map(|(path, name, aliases)| (name == word || aliases.contains(&word)).then_some(path))
 }
 
 /// The names of the subcommands under `parent`.
@@ -193,25 +120,18 @@ pub(super) fn subcommand_names(parent: &str) -> impl Iterator<Item = &'static st
 }
 
 /// (path, last word, aliases) of every command directly under `parent`.
-fn children(parent: &str) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let prefix = if parent.is_empty() {
-        String::new()
-    } else {
-        format!("{parent} ")
+fn children(parent: &str) -> impl Iterator<Item = (&'static str, &'static str, &'static [&'static str])> {
+    let below = move |path: &'static str| match parent {
+        "" => Some(path),
+        _ => path.strip_prefix(parent)?.strip_prefix(' '),
     };
-    let start = lower_bound(COMMANDS, &prefix);
-    let below = prefix.clone();
-    COMMANDS
-        .get(start..)
-        .unwrap_or("")
-        .lines()
-        .take_while(move |line| line.starts_with(&below))
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(move |line| {
-            let mut cells = line.split('\t');
-            let path = cells.next()?;
-            let name = path.get(prefix.len()..)?;
-            (!name.contains(' ')).then_some((path, name, cells.next()?))
+    let start = COMMANDS.partition_point(|(path, _)| *path < parent);
+    let family = COMMANDS.get(start..).unwrap_or_default().iter();
+    family
+        .take_while(move |(path, _)| path.starts_with(parent))
+        .filter_map(move |(path, aliases)| {
+            let name = below(path)?;
+            (!name.contains(' ')).then_some((*path, name, *aliases))
         })
 }
 
@@ -220,14 +140,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_sorted_so_that_binary_search_finds_them_all() {
-        let lines: Vec<&str> = FLAGS.lines().filter(|line| !line.starts_with('#')).collect();
-        assert!(lines.is_sorted(), "kubectl_flags.tsv is not sorted by bytes");
-        for line in lines {
-            let path = line.split('\t').next().unwrap();
-            let flag = row(line).unwrap();
-            assert!(block(path).lines().any(|found| found == line), "{line}");
-            assert_eq!(FlagSet::parsing(path).long(flag.name), Some(flag), "{line}");
+    fn the_constants_are_the_table() {
+        let table = include_str!("../../data/kubectl_flags.tsv");
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split('\t').collect())
+            .collect();
+        assert_eq!(
+            rows.len(),
+            FLAGS.iter().map(|(_, flags)| flags.len()).sum::<usize>()
+        );
+        for row in rows {
+            let found = FlagSet::parsing(row[0]).long(row[1]).unwrap();
+            assert_eq!(
+                (found.name, found.short),
+                (row[1], row[2].chars().next()),
+                "{row:?}"
+            );
+        }
+        assert!(FLAGS.is_sorted_by(|one, other| one.0 < other.0));
+        assert!(COMMANDS.is_sorted_by(|one, other| one.0 < other.0));
+        for (path, _) in COMMANDS {
+            let (parent, word) = path.rsplit_once(' ').unwrap_or(("", path));
+            assert_eq!(subcommand(parent, word), Some(*path));
         }
     }
 

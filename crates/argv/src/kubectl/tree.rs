@@ -88,7 +88,7 @@ pub(super) fn find<'a>(words: &'a [String]) -> Result<Found<'a>, Unreadable> {
 }
 
 /// The index of the first word that is neither an option nor, as far as is known, an option's value.
-fn first_bare(words: &[Word<'_>], flags: &FlagSet<'_>) -> Result<Option<usize>, Unreadable> {
+fn first_bare(words: &[Word<'_>], flags: &FlagSet) -> Result<Option<usize>, Unreadable> {
     let mut index = 0;
     while let Some(word) = words.get(index) {
         if index > MOST_OPTIONS {
@@ -112,7 +112,7 @@ fn first_bare(words: &[Word<'_>], flags: &FlagSet<'_>) -> Result<Option<usize>, 
     Ok(None)
 }
 
-fn swallows_the_next(word: Word<'_>, flags: &FlagSet<'_>) -> Result<bool, Unreadable> {
+fn swallows_the_next(word: Word<'_>, flags: &FlagSet) -> Result<bool, Unreadable> {
     if word.text.contains('=') {
         return Ok(false);
     }
