@@ -13,7 +13,7 @@ if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
   gate="$musl"
 fi
 # With an explicit target these flags do not reach build scripts and procedural macros, which cannot be static.
-export RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no"
+export RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,-T,$PWD/scripts/no_unwinding.ld"
 cargo build --release --target "$host" --package reeved >&2
 cargo build --release --target "$gate" --package reeve >&2
 target="${CARGO_TARGET_DIR:-$PWD/target}"

@@ -145,10 +145,7 @@ impl Governance {
 
     /// SHA-256 over the snapshot, hex.
     pub fn digest(&self) -> String {
-        Sha256::digest(self.snapshot().as_bytes())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        base16ct::lower::encode_string(&Sha256::digest(self.snapshot().as_bytes()))
     }
 
     /// These rules as they hold at a moment: those of other hours are left out.

@@ -375,10 +375,7 @@ impl InputFile {
     pub fn new(path: String, content: &[u8]) -> InputFile {
         InputFile {
             path,
-            sha256: Sha256::digest(content)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            sha256: base16ct::lower::encode_string(&Sha256::digest(content)),
             bytes: content.len(),
         }
     }

@@ -308,11 +308,7 @@ fn sha256(file: &mut File) -> io::Result<String> {
             count => digest.update(buffer.get(..count).unwrap_or_default()),
         }
     }
-    Ok(digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(base16ct::lower::encode_string(&digest.finalize()))
 }
 
 /// Names under which this program is installed; a shim elsewhere is a link to, or a copy of, one of them.

@@ -45,13 +45,8 @@ impl Redactor {
             return MASK.to_owned();
         };
         mac.update(secret.as_bytes());
-        let tag: String = mac
-            .finalize()
-            .into_bytes()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let code = mac.finalize().into_bytes();
+        let tag = base16ct::lower::encode_string(code.get(..8).unwrap_or_default());
         format!("[redacted:{tag}]")
     }
 }

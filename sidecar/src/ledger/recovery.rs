@@ -179,10 +179,7 @@ impl Walk {
                 "a line without its end stands where none can",
             ));
         }
-        let sha256 = Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256 = base16ct::lower::encode_string(&Sha256::digest(bytes));
         tracing::warn!(
             bytes = bytes.len(),
             "a torn last line is cut off; it was never acknowledged"

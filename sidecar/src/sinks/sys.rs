@@ -45,7 +45,8 @@ pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
 
 /// Processor time that the calling thread has used since its start; none when the kernel does not say.
 pub fn processor_time() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(Duration::ZERO, Duration::from)
 }
 
 /// The calling thread runs from now on only where nothing else of its group would: `SCHED_IDLE`, see `sched(7)`. A gate's

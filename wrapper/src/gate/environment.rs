@@ -128,10 +128,7 @@ fn is_the_operators(orders: &Configuration, name: &str, value: &OsStr) -> bool {
 
 /// SHA-256 in hex.
 pub fn digest_of(value: &OsStr) -> String {
-    Sha256::digest(value.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    base16ct::lower::encode_string(&Sha256::digest(value.as_bytes()))
 }
 
 /// The operator's environment as a session pins it: plain values, and digests of those that hold credentials.

@@ -194,11 +194,7 @@ fn argv_digest(masked: &[String]) -> String {
         hasher.update(word.as_bytes());
         hasher.update([0]);
     }
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    base16ct::lower::encode_string(&hasher.finalize())
 }
 
 /// The secrets that were found in the words by where they stand: they may stand among the names of things too.

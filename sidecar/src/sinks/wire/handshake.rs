@@ -124,11 +124,7 @@ fn hex_digest(parts: &[&[u8]]) -> String {
     for part in parts {
         hasher.update(part);
     }
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    base16ct::lower::encode_string(&hasher.finalize())
 }
 
 #[cfg(test)]

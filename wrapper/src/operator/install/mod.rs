@@ -287,7 +287,7 @@ fn redaction_key() -> Result<String, Failure> {
             random
                 .read_exact(&mut seed)
                 .map_err(|error| cannot(&path, &error))?;
-            Ok(seed.iter().map(|byte| format!("{byte:02x}")).collect())
+            Ok(base16ct::lower::encode_string(&seed))
         }
         Err(error) => Err(cannot(&path, &error)),
     }
