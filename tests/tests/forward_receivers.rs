@@ -4,7 +4,9 @@
 use acceptance::session::finish;
 use acceptance::sinks::fluent::server;
 use acceptance::sinks::programs::free_port;
-use acceptance::sinks::syslog::{lines, settled};
+use acceptance::sinks::receivers::{
+    has_everything, has_everything_after_restarts, lines, settled, takes_nothing_without_a_certificate,
+};
 use acceptance::sinks::{Sidecar, certificates, events};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -20,28 +22,11 @@ fn with_acknowledgements_it_has_everything_although_it_was_restarted() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let port = free_port();
     let (mut program, out) = server(directory.path(), json!({"listen": on(port)}));
-    let mut sidecar = Sidecar::new(
-        events(),
-        &format!(
-            "  f:\n    to: forward+tcp://127.0.0.1:{port}\n    batch: 100\n    timeout_seconds: 5\n    tag: audit.reeve\n"
-        ),
+    let sink = format!(
+        "    to: forward+tcp://127.0.0.1:{port}\n    batch: 100\n    timeout_seconds: 5\n    tag: audit.reeve\n"
     );
-    sidecar.start();
-    for _ in 0..3 {
-        program.start(port);
-        std::thread::sleep(Duration::from_millis(200));
-        program.stop();
-    }
-    program.start(port);
-    sidecar.wait_for("f");
-    settled(&sidecar, || lines(&out).records());
-    let received = lines(&out);
-    println!(
-        "forward: {} records, {} repeated",
-        received.records().len(),
-        received.repeats()
-    );
-    sidecar.assert_received_by(|| lines(&out));
+    let spell = Duration::from_millis(200);
+    has_everything_after_restarts(&mut program, port, &sink, spell, &out);
     assert_each_event_has_its_time_and_tag(&out);
 }
 
@@ -136,24 +121,12 @@ fn over_tls_with_a_client_certificate() {
     let (mut program, out) = server(directory.path(), json!({"listen": on(port), "tls": tls}));
     program.start(port);
     let address = format!("    to: forward+tls://127.0.0.1:{port}\n");
-    let client = certificates::client(directory.path());
-    let mut sidecar = Sidecar::new(
+    takes_nothing_without_a_certificate(
+        directory.path(),
         events(),
-        &format!(
-            "  good:\n{address}{client}  nobody:\n{address}    tls: {{ca: {}}}\n",
-            at("ca.pem")
-        ),
-    );
-    sidecar.start();
-    sidecar.wait_for("good");
-    settled(&sidecar, || lines(&out).records());
-    let received = lines(&out);
-    sidecar.assert_received_by(|| lines(&out));
-    assert_eq!(received.repeats(), 0, "nobody without a certificate got in");
-    let (_, said) = sidecar.reeve(&["sinks"]);
-    assert!(
-        said.contains("CertificateRequired") && said.contains("`tls.certificate`"),
-        "{said}"
+        &address,
+        "CertificateRequired",
+        || lines(&out),
     );
 }
 
@@ -166,14 +139,10 @@ fn over_a_unix_socket() {
         json!({"listen": {"path": socket.display().to_string()}}),
     );
     program.start_until(|| socket.exists());
-    let mut sidecar = Sidecar::new(
+    let received = has_everything(
         events(),
-        &format!("  f:\n    to: forward+unix:{}\n", socket.display()),
+        &format!("    to: forward+unix:{}\n", socket.display()),
+        &out,
     );
-    sidecar.start();
-    sidecar.wait_for("f");
-    settled(&sidecar, || lines(&out).records());
-    let received = lines(&out);
-    sidecar.assert_received_by(|| lines(&out));
     assert_eq!(received.repeats(), 0);
 }

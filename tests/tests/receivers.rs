@@ -2,7 +2,8 @@
 
 use acceptance::session::finish;
 use acceptance::sinks::programs::{Program, find, free_port};
-use acceptance::sinks::syslog::{self, has_everything_after_restarts, lines, settled};
+use acceptance::sinks::receivers::{lines, settled, takes_nothing_without_a_certificate};
+use acceptance::sinks::syslog::{self, has_everything_after_restarts};
 use acceptance::sinks::{Received, Sidecar, certificates, events, patience};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +28,7 @@ fn rsyslog_over_tcp_has_everything_although_it_was_restarted() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let port = free_port();
     let (mut program, out) = rsyslog(directory.path(), port, "", 0);
-    has_everything_after_restarts("rsyslog", &mut program, port, &out);
+    has_everything_after_restarts(&mut program, port, &out);
 }
 
 #[test]
@@ -45,10 +46,8 @@ fn rsyslog_over_tls_with_a_client_certificate() {
     let (mut program, out) = rsyslog(directory.path(), port, &driver, 1);
     program.start(port);
     let good = format!(
-        "    to: syslog+tls://127.0.0.1:{port}\n    tls: {{ca: {}, certificate: {}, key: {}}}\n",
-        at("ca.pem"),
-        at("client.pem"),
-        at("client.key")
+        "    to: syslog+tls://127.0.0.1:{port}\n{}",
+        certificates::client(directory.path())
     );
     let stranger = format!("    to: syslog+tls://127.0.0.1:{port}\n");
     let plain = format!(
@@ -253,22 +252,12 @@ fn jetstream_over_tls_wants_a_client_certificate() {
     create_stream(port);
     let address =
         format!("    to: nats+tls://127.0.0.1:{port}\n    subject: audit.reeve\n    timeout_seconds: 5\n");
-    let client = certificates::client(directory.path());
-    let mut sidecar = Sidecar::new(
+    let read = || stored_all(port);
+    takes_nothing_without_a_certificate(
+        directory.path(),
         events(),
-        &format!(
-            "  good:\n{address}{client}  nobody:\n{address}    tls: {{ca: {}}}\n",
-            at("ca.pem")
-        ),
-    );
-    sidecar.start();
-    sidecar.wait_for("good");
-    let received = stored_all(port);
-    sidecar.assert_received_by(|| stored_all(port));
-    assert_eq!(received.repeats(), 0);
-    let (_, said) = sidecar.reeve(&["sinks"]);
-    assert!(
-        said.contains("refuses the handshake") && said.contains("`tls.certificate`"),
-        "{said}"
+        &address,
+        "refuses the handshake",
+        read,
     );
 }

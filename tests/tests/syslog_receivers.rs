@@ -1,11 +1,18 @@
 //! Syslog sinks against syslog-ng (TCP, TLS, Unix datagrams) and rsyslog (UDP, Unix datagrams).
 
 use acceptance::sinks::programs::{free_port, has_datagrams};
-use acceptance::sinks::syslog::{has_everything_after_restarts, lines, rsyslog, settled, syslog_ng};
-use acceptance::sinks::{Sidecar, certificates, events};
+use acceptance::sinks::receivers::{has_everything, lines, takes_nothing_without_a_certificate};
+use acceptance::sinks::syslog::{has_everything_after_restarts, rsyslog, syslog_ng};
+use acceptance::sinks::{certificates, events};
+use std::path::Path;
 
 /// Datagrams are not acknowledged: so many fit into the receiver's socket, however late it reads.
 const FEW: u64 = 100;
+
+/// The keys of a sink that sends datagrams to this socket.
+fn to(socket: &Path) -> String {
+    format!("    to: syslog+unix:{}\n", socket.display())
+}
 
 #[test]
 fn syslog_ng_over_tcp_has_everything_although_it_was_restarted() {
@@ -13,7 +20,7 @@ fn syslog_ng_over_tcp_has_everything_although_it_was_restarted() {
     let port = free_port();
     let source = format!("syslog(ip(\"127.0.0.1\") port({port}) transport(\"tcp\"));");
     let (mut program, out) = syslog_ng(directory.path(), &source);
-    has_everything_after_restarts("syslog-ng", &mut program, port, &out);
+    has_everything_after_restarts(&mut program, port, &out);
 }
 
 #[test]
@@ -32,34 +39,11 @@ fn syslog_ng_over_tls_wants_a_client_certificate_and_takes_nothing_without() {
     let (mut program, out) = syslog_ng(directory.path(), &source);
     program.start(port);
     let address = format!("    to: syslog+tls://127.0.0.1:{port}\n");
-    let client = certificates::client(directory.path());
     // Only what one of both sends is different: the stranger's checkpoints would be repeats.
-    let mut sidecar = Sidecar::new(
-        events().min(5000),
-        &format!(
-            "  good:\n{address}{client}  nobody:\n{address}    tls: {{ca: {}}}\n",
-            at("ca.pem")
-        ),
-    );
-    sidecar.start();
-    sidecar.wait_for("good");
-    settled(&sidecar, || lines(&out).records());
-    let received = lines(&out);
-    sidecar.assert_received_by(|| lines(&out));
-    assert_eq!(
-        received.repeats(),
-        0,
-        "what came without a certificate was not taken"
-    );
-    let (_, said) = sidecar.reeve(&["sinks"]);
-    assert!(
-        said.contains("CertificateRequired") && said.contains("`tls.certificate`"),
-        "{said}"
-    );
-    assert!(
-        sidecar.metric("reeve_sink_delivered_total{sink=\"nobody\"}") <= 0.0,
-        "{said}"
-    );
+    let few = events().min(5000);
+    takes_nothing_without_a_certificate(directory.path(), few, &address, "CertificateRequired", || {
+        lines(&out)
+    });
 }
 
 #[test]
@@ -69,14 +53,7 @@ fn syslog_ng_over_a_unix_datagram_socket_has_everything() {
     let source = format!("unix-dgram(\"{}\" flags(syslog-protocol));", socket.display());
     let (mut program, out) = syslog_ng(directory.path(), &source);
     program.start_until(|| socket.exists());
-    let mut sidecar = Sidecar::new(
-        events(),
-        &format!("  s:\n    to: syslog+unix:{}\n", socket.display()),
-    );
-    sidecar.start();
-    sidecar.wait_for("s");
-    settled(&sidecar, || lines(&out).records());
-    sidecar.assert_received_by(|| lines(&out));
+    has_everything(events(), &to(&socket), &out);
 }
 
 #[test]
@@ -88,11 +65,7 @@ fn rsyslog_over_udp_has_what_fits_into_its_socket() {
     );
     let (mut program, out) = rsyslog(directory.path(), "", &inputs);
     program.start_until(|| has_datagrams(port));
-    let mut sidecar = Sidecar::new(FEW, &format!("  s:\n    to: syslog+udp://127.0.0.1:{port}\n"));
-    sidecar.start();
-    sidecar.wait_for("s");
-    settled(&sidecar, || lines(&out).records());
-    sidecar.assert_received_by(|| lines(&out));
+    has_everything(FEW, &format!("    to: syslog+udp://127.0.0.1:{port}\n"), &out);
 }
 
 #[test]
@@ -106,12 +79,5 @@ fn rsyslog_over_a_unix_datagram_socket_has_everything() {
     );
     let (mut program, out) = rsyslog(directory.path(), "", &inputs);
     program.start_until(|| socket.exists());
-    let mut sidecar = Sidecar::new(
-        events(),
-        &format!("  s:\n    to: syslog+unix:{}\n", socket.display()),
-    );
-    sidecar.start();
-    sidecar.wait_for("s");
-    settled(&sidecar, || lines(&out).records());
-    sidecar.assert_received_by(|| lines(&out));
+    has_everything(events(), &to(&socket), &out);
 }

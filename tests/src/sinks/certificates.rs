@@ -47,6 +47,11 @@ pub fn client(directory: &Path) -> String {
     )
 }
 
+/// The key `tls` of a sink that presents none, and trusts the same authority.
+pub fn nobody(directory: &Path) -> String {
+    format!("    tls: {{ca: {}}}\n", directory.join("ca.pem").display())
+}
+
 fn openssl(directory: &Path, words: &str) {
     let mut command = Command::new(find("openssl"));
     command.args(words.split(' ')).current_dir(directory);

@@ -5,6 +5,7 @@ pub mod fluent;
 pub mod forward;
 pub mod measure;
 pub mod programs;
+pub mod receivers;
 pub mod syslog;
 
 use crate::binaries;

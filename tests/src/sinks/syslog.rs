@@ -1,12 +1,11 @@
 //! Syslog receivers that are not ours: rsyslog and syslog-ng, each writing the text of a message as a line of a file.
 
 use super::programs::{Program, find};
-use super::{Received, Sidecar, events, patience};
+use super::receivers;
 use crate::session::finish;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longer than any message of ours.
 const LONGEST: u32 = 131_072;
@@ -99,50 +98,9 @@ fn unpacked_syslog_ng() -> Command {
     command
 }
 
-/// What a receiver has written.
-pub fn lines(path: &Path) -> Received {
-    let received = Received::default();
-    let text = std::fs::read(path).unwrap_or_default();
-    for line in text.split(|byte| *byte == b'\n') {
-        // A line that the receiver was writing when it died is not one.
-        if let Ok(record) = serde_json::from_slice::<serde_json::Value>(line) {
-            received.add_json(&record);
-        }
-    }
-    received
-}
-
-/// A receiver on TCP that is stopped three times while it receives has everything at the end.
-pub fn has_everything_after_restarts(name: &str, program: &mut Program, port: u16, out: &Path) {
-    let mut sidecar = Sidecar::new(
-        events(),
-        &format!("  s:\n    to: syslog+tcp://127.0.0.1:{port}\n    batch: 50\n"),
-    );
-    sidecar.start();
-    for _ in 0..3 {
-        program.start(port);
-        std::thread::sleep(Duration::from_millis(300));
-        program.stop();
-    }
-    program.start(port);
-    sidecar.wait_for("s");
-    let records = settled(&sidecar, || lines(out).records());
-    println!(
-        "{name}: {} records, {} repeated",
-        records.len(),
-        lines(out).repeats()
-    );
-    sidecar.assert_received_by(|| lines(out));
-}
-
-/// Waits until the receiver, which works behind its socket, has written as many as the ledger has.
-pub fn settled(sidecar: &Sidecar, read: impl Fn() -> BTreeMap<u64, String>) -> BTreeMap<u64, String> {
-    let (begun, expected) = (Instant::now(), sidecar.records().len());
-    loop {
-        let records = read();
-        if records.len() >= expected || begun.elapsed() > patience() {
-            return records;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+/// [`receivers::has_everything_after_restarts`] of a syslog receiver on TCP.
+pub fn has_everything_after_restarts(program: &mut Program, port: u16, out: &Path) {
+    let sink = format!("    to: syslog+tcp://127.0.0.1:{port}\n    batch: 50\n");
+    let spell = Duration::from_millis(300);
+    receivers::has_everything_after_restarts(program, port, &sink, spell, out);
 }
