@@ -5,8 +5,8 @@
 //! root. A test that cannot have it fails, and says so; `REEVE_WITHOUT_ROOT=1` leaves such tests out by name.
 
 use crate::binaries;
-use crate::session::{Output, finish};
-use std::io::{BufRead, BufReader, Read, Write};
+use crate::session::{Output, finish, first_line};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use tempfile::TempDir;
@@ -69,11 +69,7 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .expect("unshare (Debian: util-linux) is there");
-        let mut said = String::new();
-        let stdout = keeper.stdout.take().expect("it is piped");
-        BufReader::new(stdout)
-            .read_line(&mut said)
-            .expect("it can be read");
+        let said = first_line(keeper.stdout.take().expect("it is piped"));
         if said.trim() != "ready" {
             let mut why = String::new();
             let mut stderr = keeper.stderr.take().expect("it is piped");
@@ -185,11 +181,7 @@ impl Host {
             .stderr(Stdio::null())
             .spawn()
             .expect("nsenter (Debian: util-linux) is there");
-        let mut line = String::new();
-        let stdout = child.stdout.as_mut().expect("it is piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("it can be read");
+        let line = first_line(child.stdout.as_mut().expect("it is piped"));
         assert!(line.contains("\"ready\":true"), "the sidecar starts: {line}");
         self.sidecar = Some(child);
     }

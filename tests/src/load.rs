@@ -3,7 +3,7 @@
 use crate::binaries;
 use audit_event::frame::{announced_length, decode_response, encode_request};
 use audit_event::{Decision, Event, EventId, Request, Response};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -110,11 +110,7 @@ fn launch(home: &Path, flags: &[String]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("the sidecar starts");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("stdout is piped");
-    BufReader::new(stdout)
-        .read_line(&mut line)
-        .expect("a pipe can be read");
+    let line = crate::session::first_line(child.stdout.take().expect("stdout is piped"));
     assert!(
         line.contains("\"ready\":true"),
         "the sidecar does not get ready: {line}"

@@ -1,9 +1,11 @@
 //! A session of `reeve run` around a script, in a scratch directory, with an environment of its own.
 
 use crate::binaries;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -232,6 +234,22 @@ pub fn finish(command: &mut Command, input: &[u8]) -> Output {
         stdout: stdout.recv_timeout(DEADLINE).unwrap_or_else(late),
         stderr: stderr.recv_timeout(DEADLINE).unwrap_or_else(late),
     }
+}
+
+/// The first line that a program prints; a daemon says in it that it is ready.
+pub fn first_line(stdout: impl Read) -> String {
+    let mut line = String::new();
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("a pipe can be read");
+    line
+}
+
+/// Sends a child this signal, and waits for its end.
+pub fn end(child: &mut Child, signal: Signal) -> ExitStatus {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
+    kill(pid, signal).expect("our own child can be signalled");
+    wait(child, Duration::from_secs(30))
 }
 
 /// Waits to a deadline, then kills the child and panics.

@@ -2,12 +2,11 @@
 //! faults is said with its line.
 
 use acceptance::binaries;
-use acceptance::session::{finish, wait};
+use acceptance::session::{end, finish, first_line};
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
 
 fn reeved(directory: &Path, file: &str) -> Command {
     std::fs::write(directory.join("reeved.yaml"), file).expect("a file can be written");
@@ -18,6 +17,18 @@ fn reeved(directory: &Path, file: &str) -> Command {
         .current_dir(directory)
         .stdin(Stdio::null());
     command
+}
+
+/// Starts it; returns what it says when it is ready.
+fn start(command: &mut Command) -> (Child, Value) {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("reeved starts");
+    let line = first_line(child.stdout.take().expect("stdout is piped"));
+    let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("not ready: {error}: {line}"));
+    (child, ready)
 }
 
 fn identity(directory: &Path) {
@@ -36,16 +47,7 @@ fn flags_count_more_than_the_environment_and_that_more_than_the_file() {
     let mut command = reeved(directory.path(), file);
     command.env("REEVED_KEEP_DAYS", "30").env("REEVED_RATE", "88");
     command.args(["--rate", "99", "--socket", "flag.sock"]);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("reeved starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("stdout is piped"))
-        .read_line(&mut line)
-        .expect("a pipe can be read");
-    let ready: Value = serde_json::from_str(&line).expect("it says that it is ready");
+    let (mut child, ready) = start(&mut command);
     assert_eq!(ready["socket"], "flag.sock");
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(at("flag.sock"))
@@ -54,9 +56,7 @@ fn flags_count_more_than_the_environment_and_that_more_than_the_file() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!at("file.sock").exists());
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("our own child can be signalled");
-    assert!(wait(&mut child, Duration::from_secs(30)).success());
+    assert!(end(&mut child, Signal::SIGTERM).success());
     let ledger = std::fs::read_to_string(at("ledger/ledger-000001.ndjson")).expect("the ledger");
     let told = ledger
         .lines()
@@ -83,18 +83,8 @@ fn operators_reach_a_sidecar_whose_directory_has_a_long_name() {
     let long = directory.path().join("l".repeat(150));
     let file = "socket: s\nidentity: identity.json\nhttp: 127.0.0.1:0\n";
     let mut command = reeved(directory.path(), file);
-    let mut child = command
-        .arg("--dir")
-        .arg(&long)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("reeved starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("stdout is piped"))
-        .read_line(&mut line)
-        .expect("a pipe can be read");
-    assert!(line.contains("\"ready\":true"), "{line}");
+    let (mut child, ready) = start(command.arg("--dir").arg(&long));
+    assert_eq!(ready["ready"], true, "{ready}");
     let reeve = |words: &[&str]| {
         let mut command = Command::new(binaries::reeve());
         finish(
@@ -110,9 +100,7 @@ fn operators_reach_a_sidecar_whose_directory_has_a_long_name() {
         output.err()
     );
     assert_eq!(reeve(&["frozen"]).code(), 1);
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("our own child can be signalled");
-    assert!(wait(&mut child, Duration::from_secs(30)).success());
+    assert!(end(&mut child, Signal::SIGTERM).success());
     assert!(!long.join("sinks.sock").exists());
 }
 

@@ -208,9 +208,7 @@ impl Sidecar {
 
     fn signal(&mut self, signal: nix::sys::signal::Signal) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
-        nix::sys::signal::kill(pid, signal).expect("our own child can be signalled");
-        Some(crate::session::wait(&mut child, Duration::from_secs(30)))
+        Some(crate::session::end(&mut child, signal))
     }
 
     /// What it said on standard error.

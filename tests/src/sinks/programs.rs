@@ -54,12 +54,9 @@ impl Program {
     }
 
     fn end(&mut self, signal: nix::sys::signal::Signal) {
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
-        nix::sys::signal::kill(pid, signal).expect("our own child can be signalled");
-        crate::session::wait(&mut child, Duration::from_secs(30));
+        if let Some(mut child) = self.child.take() {
+            crate::session::end(&mut child, signal);
+        }
     }
 }
 
