@@ -96,6 +96,25 @@ impl Scratch {
         self
     }
 
+    /// Writes a file inside, with the directories above it.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.at(name);
+        let above = path.parent().expect("it is in the scratch directory");
+        std::fs::create_dir_all(above).expect("a directory can be made");
+        std::fs::write(path, text).expect("a file can be written");
+    }
+
+    /// Makes a governance directory of these files, and has sessions run by it with these flags for the level; returns it.
+    pub fn govern(&mut self, level: &[&str], files: &[(&str, &str)]) -> PathBuf {
+        for (name, text) in files {
+            self.write(&format!("governance/{name}"), text);
+        }
+        let governance = self.at("governance");
+        let named = governance.to_str().expect("a scratch path is text");
+        self.flags(&[level, &["--governance", named]].concat());
+        governance
+    }
+
     /// Puts a real tool on the operator's PATH.
     pub fn real(&mut self, name: &str) -> &mut Self {
         symlink(crate::tools::real(name), self.at("tools").join(name)).expect("a link can be made");

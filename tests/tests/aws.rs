@@ -32,22 +32,18 @@ const SITE: &str = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nextends: 
 fn with_endpoint() -> (Scratch, Server) {
     let server = Server::tcp(answer);
     let mut scratch = Scratch::new();
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
     let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/../governance");
-    std::fs::copy(
-        format!("{ours}/governance-L1.yaml"),
-        governance.join("governance-L1.yaml"),
-    )
-    .expect("ours is there");
-    std::fs::copy(format!("{ours}/governance-L2.yaml"), governance.join("ours.yaml")).expect("ours is there");
-    std::fs::write(governance.join("governance-L2.yaml"), SITE).expect("a file can be written");
-    scratch.flags(&[
-        "--level",
-        "L2",
-        "--governance",
-        governance.to_str().expect("text"),
-    ]);
+    let ours = |level: &str| {
+        std::fs::read_to_string(format!("{ours}/governance-{level}.yaml")).expect("ours is there")
+    };
+    scratch.govern(
+        &["--level", "L2"],
+        &[
+            ("governance-L1.yaml", &ours("L1")),
+            ("ours.yaml", &ours("L2")),
+            ("governance-L2.yaml", SITE),
+        ],
+    );
     scratch
         .real("aws")
         .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")

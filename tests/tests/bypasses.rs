@@ -146,24 +146,25 @@ fn row_15_environment_gh() {
     only_without_the_gate(&scratch, "GH_CONFIG_DIR=$PWD/evil gh zz", ":");
 }
 
+/// A site with these rules at L2, and none at L1.
+fn govern(scratch: &mut Scratch, rules: &str) {
+    let head = "apiVersion: reeve/v1\nkind: Governance\n";
+    scratch.govern(
+        &["--level", "L2"],
+        &[
+            ("governance-L1.yaml", &format!("{head}level: L1\nrules: []\n")),
+            ("governance-L2.yaml", &format!("{head}level: L2\nrules:\n{rules}")),
+        ],
+    );
+}
+
 #[test]
 fn row_24_ambient_target() {
     let (mut scratch, cluster) = kubectl();
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
-    let head = "apiVersion: reeve/v1\nkind: Governance\n";
-    let lowest = format!("{head}level: L1\nrules: []\n");
-    std::fs::write(governance.join("governance-L1.yaml"), lowest).expect("a file can be written");
-    let rules = format!(
-        "{head}level: L2\nrules:\n  - {{id: r, allow: {{tool: kubectl, effect: read, namespace: dev}}}}\n"
+    govern(
+        &mut scratch,
+        "  - {id: r, allow: {tool: kubectl, effect: read, namespace: dev}}\n",
     );
-    std::fs::write(governance.join("governance-L2.yaml"), rules).expect("a file can be written");
-    scratch.flags(&[
-        "--level",
-        "L2",
-        "--governance",
-        governance.to_str().expect("text"),
-    ]);
     // The context's namespace is `default`, whatever a line leaves out.
     let output =
         scratch.run("for w in '' '-n dev' '-n prod' -A; do kubectl get pods $w >>out 2>>err; echo $?; done");
@@ -223,24 +224,10 @@ fn row_26_wrapper_around_the_cli() {
 fn row_29_approval_laundering() {
     let mut scratch = Scratch::new();
     scratch.stand_in("kubectl", "#!/bin/bash\necho \"ran $*\" >>ran\n");
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
-    let head = "apiVersion: reeve/v1\nkind: Governance\n";
-    std::fs::write(
-        governance.join("governance-L1.yaml"),
-        format!("{head}level: L1\nrules: []\n"),
-    )
-    .expect("a file can be written");
-    let rules = format!(
-        "{head}level: L2\nrules:\n  - {{id: reads, allow: {{tool: kubectl, effect: read, name: web}}}}\n  - {{id: held, escalate: {{tool: kubectl, verb: delete}}}}\n"
+    govern(
+        &mut scratch,
+        "  - {id: reads, allow: {tool: kubectl, effect: read, name: web}}\n  - {id: held, escalate: {tool: kubectl, verb: delete}}\n",
     );
-    std::fs::write(governance.join("governance-L2.yaml"), rules).expect("a file can be written");
-    scratch.flags(&[
-        "--level",
-        "L2",
-        "--governance",
-        governance.to_str().expect("text"),
-    ]);
     // Asking again is no answer; and a `*` that an agent types is a name like any other.
     let script = "for n in 1 2 3; do kubectl delete pod web >>out 2>>err && echo ran; done
         kubectl get pod '*' >>out 2>>err && echo ran

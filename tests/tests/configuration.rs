@@ -1,8 +1,8 @@
 //! The tools' own configuration files: what was judged is what the tool finds in them.
 
 use acceptance::kube_api::Cluster;
+use acceptance::race::{self, turns};
 use acceptance::session::{Scratch, summary};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_configuration_that_the_agent_changed_is_not_used() {
@@ -57,19 +57,14 @@ const SITE: &str = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n\
 fn what_the_line_does_not_say_is_taken_from_the_kubeconfig() {
     let cluster = Cluster::start();
     let mut scratch = Scratch::new();
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
-    std::fs::write(governance.join("governance-L2.yaml"), SITE).expect("it can be written");
     let server = format!("http://127.0.0.1:{}", cluster.server.port);
     let config = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: dev\nclusters:\n- name: c\n  cluster: {{server: '{server}'}}\nusers:\n- name: u\n  user: {{}}\ncontexts:\n- name: dev\n  context: {{cluster: c, user: u, namespace: dev}}\n- name: plain\n  context: {{cluster: c, user: u}}\n- name: prod\n  context: {{cluster: c, user: u, namespace: dev}}\n"
     );
-    std::fs::create_dir_all(scratch.at("home/.kube")).expect("a directory can be made");
-    std::fs::write(scratch.at("home/.kube/config"), config).expect("it can be written");
-    let governance = governance.display().to_string();
+    scratch.write("home/.kube/config", &config);
     scratch
         .real("kubectl")
-        .flags(&["--level", "L2", "--governance", &governance]);
+        .govern(&["--level", "L2"], &[("governance-L2.yaml", SITE)]);
     let output = scratch.run(
         "for words in '' '-n dev' '-n other' '--context plain' '--context plain -n dev' '--context prod'; do\n\
          kubectl get pods $words >>printed 2>>err; echo $?; done\n\
@@ -91,7 +86,7 @@ fn what_the_line_does_not_say_is_taken_from_the_kubeconfig() {
 
 #[test]
 fn a_kubeconfig_that_is_rewritten_all_the_time_never_leads_elsewhere() {
-    let rounds: usize = std::env::var("REEVE_RACE_ROUNDS").map_or(60, |text| text.parse().expect("a number"));
+    let rounds = turns::rounds(60);
     let (cluster, elsewhere) = (Cluster::start(), Cluster::start());
     let mut scratch = Scratch::new();
     let file = scratch.at("kubeconfig");
@@ -100,40 +95,16 @@ fn a_kubeconfig_that_is_rewritten_all_the_time_never_leads_elsewhere() {
     cluster.kubeconfig(&file);
     let ours = std::fs::read(&file).expect("it was written");
     scratch.real("kubectl").env("KUBECONFIG", &file);
-    let stop = AtomicBool::new(false);
-    let begun = scratch.at("begun");
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            assert!(acceptance::session::appears(&begun));
-            let beside = scratch.at("kubeconfig.next");
-            for content in [&ours, &other].iter().cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                std::fs::write(&beside, content).expect("it can be written");
-                std::fs::rename(&beside, &file).expect("it can be renamed");
-            }
-        });
-        let output = scratch.run(&format!(
-            "touch begun; for i in $(seq {rounds}); do kubectl get pods >>printed 2>>err; done; true"
-        ));
-        stop.store(true, Ordering::Relaxed);
-        assert!(output.status.success());
+    let script = format!("for i in $(seq {rounds}); do kubectl get pods >>printed 2>>err; done; true");
+    turns::by_turns(&scratch, &script, [&ours, &other], |content| {
+        race::rename(&scratch.at(""), &file, content);
     });
     assert_eq!(
         elsewhere.server.requests().len(),
         0,
         "no call went to the other server"
     );
-    let events = scratch.events();
-    let allowed = events
-        .iter()
-        .filter(|event| event["decision"] == "ALLOWED")
-        .count();
-    assert!(
-        allowed > 0 && allowed < rounds,
-        "both were met: {allowed} of {rounds} were allowed"
-    );
+    let allowed = turns::allowed_of(&scratch, rounds);
     let asked = cluster.server.requests();
     let asked = asked
         .iter()
@@ -174,8 +145,7 @@ fn another_program_in_the_place_of_the_tool_is_not_executed() {
 /// Copies of two programs that tell each other apart by their exit status, swapped all the time.
 #[test]
 fn a_tool_that_is_replaced_all_the_time_is_never_the_other_one() {
-    let rounds: usize =
-        std::env::var("REEVE_RACE_ROUNDS").map_or(100, |text| text.parse().expect("a number"));
+    let rounds = turns::rounds(100);
     let mut scratch = Scratch::new();
     scratch.stand_in("kubectl", "");
     let (tool, kept, other) = (
@@ -187,24 +157,9 @@ fn a_tool_that_is_replaced_all_the_time_is_never_the_other_one() {
     std::fs::copy("/bin/true", &kept).expect("it can be copied");
     std::fs::copy("/bin/false", &other).expect("it can be copied");
     std::os::unix::fs::symlink(&kept, &tool).expect("it can be linked");
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            assert!(acceptance::session::appears(&scratch.at("begun")));
-            let beside = scratch.at("tools/next");
-            for target in [&kept, &other].iter().cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                std::os::unix::fs::symlink(target, &beside).expect("it can be linked");
-                std::fs::rename(&beside, &tool).expect("it can be renamed");
-            }
-        });
-        let output = scratch.run(&format!(
-            "touch begun; for i in $(seq {rounds}); do kubectl get pods 2>/dev/null; echo $? >>codes; done"
-        ));
-        stop.store(true, Ordering::Relaxed);
-        assert!(output.status.success());
+    let script = format!("for i in $(seq {rounds}); do kubectl get pods 2>/dev/null; echo $? >>codes; done");
+    turns::by_turns(&scratch, &script, [&kept, &other], |target| {
+        race::link(&scratch.at(""), &tool, target);
     });
     let codes = std::fs::read_to_string(scratch.at("codes")).expect("the script wrote it");
     let count = |code: &str| codes.lines().filter(|line| *line == code).count();

@@ -17,21 +17,13 @@ const STAND_IN: &str = "#!/bin/sh\necho \"helm got: $*\"\nenv | grep -E '^(HELM_
 
 fn scratch(tools: bool) -> Scratch {
     let mut scratch = Scratch::new();
-    let governance = scratch.at("governance");
-    std::fs::create_dir_all(governance.join("tools")).expect("a directory can be made");
-    std::fs::write(governance.join("governance-L2.yaml"), RULES).expect("a file can be written");
+    scratch.govern(&["--level", "L2"], &[("governance-L2.yaml", RULES)]);
     if tools {
         let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/tools/helm.yaml");
         let text = std::fs::read_to_string(ours).expect("ours is there");
         let text = text.replace("environment: [", "environment: [\"FROB_*\", ");
-        std::fs::write(governance.join("tools/helm.yaml"), text).expect("a file can be written");
+        scratch.write("governance/tools/helm.yaml", &text);
     }
-    scratch.flags(&[
-        "--level",
-        "L2",
-        "--governance",
-        governance.to_str().expect("text"),
-    ]);
     scratch.stand_in("helm", STAND_IN);
     scratch
 }

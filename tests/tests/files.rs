@@ -13,10 +13,8 @@ const POLICY: &str = "apiVersion: reeve/v1\nkind: Governance\nlevel: L4\ntrack: 
 
 fn site() -> Scratch {
     let mut scratch = Scratch::new();
-    std::fs::create_dir(scratch.at("governance")).expect("a directory can be made");
-    std::fs::write(scratch.at("governance/governance-L4-track-c.yaml"), POLICY).expect("it can be written");
-    let governance = scratch.at("governance").display().to_string();
-    scratch.flags(&["--level", "L4", "--track", "track-c", "--governance", &governance]);
+    let level = ["--level", "L4", "--track", "track-c"];
+    scratch.govern(&level, &[("governance-L4-track-c.yaml", POLICY)]);
     scratch
 }
 

@@ -7,16 +7,11 @@ use std::path::PathBuf;
 fn site(text: Option<&str>) -> (Scratch, PathBuf) {
     let mut scratch = Scratch::new();
     scratch.stand_in("kubectl", "#!/bin/sh\necho ran\n");
-    let directory = scratch.at("governance");
-    std::fs::create_dir(&directory).expect("a directory can be made");
-    let file = directory.join("governance-L2.yaml");
     let lowest = "apiVersion: reeve/v1\nkind: Governance\nlevel: L1\nrules: []\n";
-    std::fs::write(directory.join("governance-L1.yaml"), lowest).expect("a file can be written");
-    if let Some(text) = text {
-        std::fs::write(&file, text).expect("a file can be written");
-    }
-    scratch.flags(&["--level", "L2", "--governance", directory.to_str().expect("text")]);
-    (scratch, file)
+    let mut files = vec![("governance-L1.yaml", lowest)];
+    files.extend(text.map(|text| ("governance-L2.yaml", text)));
+    let directory = scratch.govern(&["--level", "L2"], &files);
+    (scratch, directory.join("governance-L2.yaml"))
 }
 
 fn refused(scratch: &Scratch) -> Output {

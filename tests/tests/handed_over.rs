@@ -1,26 +1,16 @@
 //! aws's and gh's own configuration files: what was judged is what the tool reads, whatever becomes of the files meanwhile.
 
 use acceptance::http::{Body, Request, Response, Server};
+use acceptance::race::{self, turns};
 use acceptance::session::Scratch;
 use acceptance::tools;
 use serde_json::json;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the site allows: reads in one region, by one profile, of one host.
 fn govern(scratch: &mut Scratch, rules: &str) {
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
     let policy = format!("apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n{rules}");
-    std::fs::write(governance.join("governance-L2.yaml"), policy).expect("it can be written");
-    let governance = governance.display().to_string();
-    scratch.flags(&["--level", "L2", "--governance", &governance]);
-}
-
-fn write(scratch: &Scratch, name: &str, text: &str) {
-    let path = scratch.at(name);
-    std::fs::create_dir_all(path.parent().expect("it is in the scratch directory")).expect("made");
-    std::fs::write(path, text).expect("it can be written");
+    scratch.govern(&["--level", "L2"], &[("governance-L2.yaml", &policy)]);
 }
 
 /// The tool rewrites its own files before it reads them, which is later than anybody else could.
@@ -42,7 +32,7 @@ fn a_file_that_changes_after_the_judgement_is_not_what_the_tool_reads() {
         ("home/.config/gh/config.yml", settings),
         ("home/.config/gh/hosts.yml", hosts),
     ] {
-        write(&scratch, name, text);
+        scratch.write(name, text);
     }
     let output = scratch.run(
         "cp -r ~/.config kept; aws ec2 describe-instances; cp -r kept/. ~/.config; gh api user; ls ~/../run",
@@ -73,7 +63,7 @@ fn kubectl_gets_the_kubeconfig_that_was_judged_with_another_identity_too() {
         &mut scratch,
         "\x20 - id: any\n    allow: {tool: kubectl, effect: read}\n    accept: [redirects-endpoint]\n",
     );
-    write(&scratch, "home/.kube/config", "current-context: a\n");
+    scratch.write("home/.kube/config", "current-context: a\n");
     let output = scratch.run("kubectl get pods --as someone");
     assert_eq!(output.out(), "current-context: a\n", "{}", output.err());
 }
@@ -84,12 +74,8 @@ fn a_tool_that_needs_its_own_files_gets_them() {
     let mut scratch = Scratch::new();
     let script = "#!/bin/sh\necho \"${AWS_CONFIG_FILE-}${GH_CONFIG_DIR-}.\" >>given\n";
     scratch.stand_in("aws", script).stand_in("gh", script);
-    write(
-        &scratch,
-        "home/.aws/config",
-        "[default]\ncredential_process = /bin/true\n",
-    );
-    write(&scratch, "home/.config/gh/config.yml", "prompt: enabled\n");
+    scratch.write("home/.aws/config", "[default]\ncredential_process = /bin/true\n");
+    scratch.write("home/.config/gh/config.yml", "prompt: enabled\n");
     let output = scratch.run("aws ec2 describe-instances; gh api user; aws configure list; gh --version");
     assert!(output.status.success(), "{}", output.err());
     let given = std::fs::read_to_string(scratch.at("given")).expect("the tools wrote it");
@@ -129,14 +115,10 @@ fn with_aws(aws: &Path) -> (Scratch, Server) {
     let mut scratch = Scratch::new();
     std::os::unix::fs::symlink(aws, scratch.at("tools/aws")).expect("a link can be made");
     govern(&mut scratch, AWS_RULES);
-    write(
-        &scratch,
-        "home/.aws/config",
+    scratch.write("home/.aws/config",
         "[default]\nregion = eu-west-1\n[profile blue]\nregion = eu-north-1\n[profile red]\nregion = eu-west-1\n[profile far]\nregion = us-east-1\n",
     );
-    write(
-        &scratch,
-        "home/.aws/credentials",
+    scratch.write("home/.aws/credentials",
         "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secretsecretsecret\n[blue]\naws_access_key_id = AKIDBLUE\naws_secret_access_key = secretsecretsecret\n",
     );
     scratch
@@ -185,32 +167,17 @@ fn profile_and_region_are_of_aws_own_files_and_rules_may_say_which() {
 
 #[test]
 fn awss_files_that_are_rewritten_all_the_time_never_lead_elsewhere() {
-    let rounds: usize = std::env::var("REEVE_RACE_ROUNDS").map_or(8, |text| text.parse().expect("a number"));
+    let rounds = turns::rounds(8);
     let (scratch, server) = with_aws(&tools::real("aws"));
     let file = scratch.at("home/.aws/config");
-    let (ours, stop) = (
-        std::fs::read(&file).expect("it was written"),
-        AtomicBool::new(false),
-    );
+    let ours = std::fs::read(&file).expect("it was written");
     let other = b"[default]\nregion = us-east-1\n".to_vec();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let beside = scratch.at("next");
-            assert!(acceptance::session::appears(&scratch.at("begun")));
-            for text in [&ours, &other].iter().cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                std::fs::write(&beside, text).expect("it can be written");
-                std::fs::rename(&beside, &file).expect("it can be renamed");
-            }
-        });
-        let output = scratch.run(&format!(
-            "touch begun; for i in $(seq {rounds}); do aws --endpoint-url http://127.0.0.1:{} ec2 describe-instances >>out 2>>err; done; true",
-            server.port
-        ));
-        stop.store(true, Ordering::Relaxed);
-        assert!(output.status.success());
+    let script = format!(
+        "for i in $(seq {rounds}); do aws --endpoint-url http://127.0.0.1:{} ec2 describe-instances >>out 2>>err; done; true",
+        server.port
+    );
+    turns::by_turns(&scratch, &script, [&ours, &other], |content| {
+        race::rename(&scratch.at(""), &file, content);
     });
     let signed = signed_for(&server);
     let allowed = scratch
@@ -238,9 +205,9 @@ fn ghs_host_is_of_its_own_files_and_they_are_handed_over() {
         });
         govern(&mut scratch, GH_RULES);
         let settings = format!("version: \"1\"\nhttp_unix_socket: {}\n", socket.display());
-        write(&scratch, "home/.config/gh/config.yml", &settings);
+        scratch.write("home/.config/gh/config.yml", &settings);
         let one = "github.example.com:\n    user: a\n    oauth_token: gho_0123456789abcdef0123456789abcdef0123\n    git_protocol: https\n    users:\n        a:\n            oauth_token: gho_0123456789abcdef0123456789abcdef0123\n";
-        write(&scratch, "home/.config/gh/hosts.yml", one);
+        scratch.write("home/.config/gh/hosts.yml", one);
         scratch.env("GH_NO_UPDATE_NOTIFIER", "1");
         let output =
             scratch.run("gh api user >out 2>err; echo $?; gh api user --hostname github.com 2>>err; echo $?");
@@ -258,8 +225,7 @@ fn ghs_host_is_of_its_own_files_and_they_are_handed_over() {
         );
         std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
         // With another host beside it, it is gh's own.
-        write(
-            &scratch,
+        scratch.write(
             "home/.config/gh/hosts.yml",
             &format!("{one}github.com:\n    user: b\n"),
         );
@@ -279,14 +245,10 @@ fn rules_may_say_which_account_and_which_cluster() {
         "\x20 - id: account\n    allow: {tool: aws, effect: read, account: '123456789012'}\n\
          \x20 - id: cluster\n    allow: {tool: kubectl, effect: read, cluster: 'staging-*'}\n",
     );
-    write(
-        &scratch,
-        "home/.aws/config",
+    scratch.write("home/.aws/config",
         "[default]\nregion = eu-west-1\n[profile ours]\nsso_account_id = 123456789012\n[profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = other\n[profile other]\nsso_account_id = 210987654321\n",
     );
-    write(
-        &scratch,
-        "home/.kube/config",
+    scratch.write("home/.kube/config",
         "current-context: a\ncontexts:\n- name: a\n  context: {cluster: staging-1, user: u}\n- name: b\n  context: {cluster: prod-1, user: u}\n",
     );
     let output = scratch.run(

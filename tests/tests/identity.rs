@@ -62,16 +62,8 @@ fn what_is_no_level_ends_with_78_and_is_recorded() {
 #[test]
 fn a_lower_level_that_the_site_has_no_file_for_is_refused() {
     let mut scratch = with_show();
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
     let text = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n  - id: a\n    allow: {tool: kubectl, effect: read}\n";
-    std::fs::write(governance.join("governance-L2.yaml"), text).expect("a file can be written");
-    scratch.flags(&[
-        "--level",
-        "L2",
-        "--governance",
-        governance.to_str().expect("text"),
-    ]);
+    scratch.govern(&["--level", "L2"], &[("governance-L2.yaml", text)]);
     let output = scratch.run("kubectl get pods; HERMES_LAB_GOVERNANCE=L1 kubectl get pods; echo $?");
     assert_eq!(output.out(), "ran get pods\n78\n");
     assert!(

@@ -1,6 +1,7 @@
 //! The real kubectl against a cluster on loopback, with and without the gate.
 
 use acceptance::kube_api::{BIG_LOG, Cluster};
+use acceptance::race::{self, turns};
 use acceptance::session::{Scratch, finish, summary};
 use acceptance::{http, sha256, wire};
 use std::process::Stdio;
@@ -216,19 +217,8 @@ fn a_hundred_megabytes_of_logs_come_through_unchanged() {
 fn a_hundred_megabytes_of_input_reach_the_cluster_unchanged() {
     let (mut scratch, cluster) = with_cluster();
     // L2 would refuse this; the plumbing is the same at a level whose rules allow it.
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
-    std::fs::write(
-        governance.join("governance-L2.yaml"),
-        "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n  - id: raw\n    allow: {tool: kubectl, effect: write}\n    accept: [reads-files]\n",
-    )
-    .expect("a file can be written");
-    scratch.flags(&[
-        "--level",
-        "L2",
-        "--governance",
-        governance.to_str().expect("text"),
-    ]);
+    let rules = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nrules:\n  - id: raw\n    allow: {tool: kubectl, effect: write}\n    accept: [reads-files]\n";
+    scratch.govern(&["--level", "L2"], &[("governance-L2.yaml", rules)]);
     let input: Vec<u8> = (0..100 * 1024 * 1024).map(http::pattern).collect();
     let output = scratch.run_with_input(
         "kubectl create --raw /api/v1/namespaces/default/configmaps -f -",
@@ -324,30 +314,16 @@ fn a_manifest_is_judged_by_what_is_in_it_and_read_once() {
 
 #[test]
 fn a_manifest_that_is_rewritten_all_the_time_never_becomes_another_one() {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    let rounds: usize = std::env::var("REEVE_RACE_ROUNDS").map_or(60, |text| text.parse().expect("a number"));
+    let rounds = turns::rounds(60);
     let (scratch, cluster) = with_cluster();
     let file = scratch.at("m.yaml");
     std::fs::write(&file, POD).expect("it can be written");
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // In place and by renaming, as quickly as it goes; half-written files included.
-            let beside = scratch.at("m.next");
-            for text in [POD, SECRET].iter().cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                std::fs::write(&beside, text).expect("it can be written");
-                std::fs::rename(&beside, &file).expect("it can be renamed");
-                std::fs::write(&file, text).expect("it can be written");
-            }
-        });
-        let script =
-            format!("for i in $(seq {rounds}); do kubectl get -o yaml -f m.yaml >>out 2>>err; done; true");
-        let output = scratch.run(&script);
-        stop.store(true, Ordering::Relaxed);
-        assert!(output.status.success());
+    let script =
+        format!("for i in $(seq {rounds}); do kubectl get -o yaml -f m.yaml >>out 2>>err; done; true");
+    // In place and by renaming; half-written files included.
+    turns::by_turns(&scratch, &script, [POD, SECRET], |text| {
+        race::rename(&scratch.at(""), &file, text.as_bytes());
+        std::fs::write(&file, text).expect("it can be written");
     });
     let requests = cluster.server.requests();
     let of = |part: &str| {
@@ -357,15 +333,7 @@ fn a_manifest_that_is_rewritten_all_the_time_never_becomes_another_one() {
             .count()
     };
     assert_eq!(of("secret"), 0, "what was not judged was asked for");
-    let events = scratch.events();
-    let allowed = events
-        .iter()
-        .filter(|event| event["decision"] == "ALLOWED")
-        .count();
-    assert!(
-        allowed > 0 && allowed < rounds,
-        "both were met: {allowed} of {rounds} were allowed"
-    );
+    let allowed = turns::allowed_of(&scratch, rounds);
     assert_eq!(
         of("/pods/web-1"),
         allowed,

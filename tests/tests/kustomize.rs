@@ -2,12 +2,12 @@
 
 use acceptance::http::{Response, Server};
 use acceptance::kube_api::Cluster;
+use acceptance::race::{self, turns};
 use acceptance::session::{Scratch, finish};
 use acceptance::tools;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A site that applies, compares and prints, in the namespace `dev` and never a Secret; and that deletes config maps there.
 const SITE: &str = "apiVersion: reeve/v1\nkind: Governance\nlevel: L4\ntrack: track-c\nrules:\n\
@@ -36,11 +36,8 @@ impl Site {
         let mut scratch = Scratch::new();
         cluster.kubeconfig(&scratch.at("kubeconfig"));
         std::os::unix::fs::symlink(kubectl, scratch.at("tools/kubectl")).expect("a link can be made");
-        let governance = scratch.at("governance");
-        std::fs::create_dir(&governance).expect("a directory can be made");
-        std::fs::write(governance.join("governance-L4-track-c.yaml"), policy).expect("it can be written");
-        let governance = governance.display().to_string();
-        scratch.flags(&["--level", "L4", "--track", "track-c", "--governance", &governance]);
+        let level = ["--level", "L4", "--track", "track-c"];
+        scratch.govern(&level, &[("governance-L4-track-c.yaml", policy)]);
         let kubeconfig = scratch.at("kubeconfig");
         scratch.env("KUBECONFIG", kubeconfig);
         Site { scratch, cluster }
@@ -48,9 +45,7 @@ impl Site {
 
     /// Writes a file, with the directories above it.
     fn write(&self, name: &str, text: &str) {
-        let path = self.scratch.at(name);
-        std::fs::create_dir_all(path.parent().expect("it is in the scratch directory")).expect("made");
-        std::fs::write(path, text).expect("it can be written");
+        self.scratch.write(name, text);
     }
 
     /// One command: its exit status, what it printed, and what it complained about.
@@ -522,43 +517,22 @@ fn a_rule_may_accept_what_is_not_built() {
 
 #[test]
 fn a_kustomization_that_is_rewritten_all_the_time_never_becomes_another_one() {
-    let rounds: usize = std::env::var("REEVE_RACE_ROUNDS").map_or(30, |text| text.parse().expect("a number"));
+    let rounds = turns::rounds(30);
     let site = Site::new(&each_kubectl().pop().expect("there is one"));
     site.write("app/kustomization.yaml", "namespace: dev\nresources:\n- x.yaml\n");
     site.write("app/x.yaml", MAP);
-    let (file, stop) = (site.scratch.at("app/x.yaml"), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let beside = site.scratch.at("app/next");
-            for text in [MAP, SECRET].iter().cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                std::fs::write(&beside, text).expect("it can be written");
-                std::fs::rename(&beside, &file).expect("it can be renamed");
-                std::fs::write(&file, text).expect("it can be written");
-            }
-        });
-        let output = site.scratch.run(&format!(
-            "for i in $(seq {rounds}); do kubectl apply -k app >>out 2>>err; done; true"
-        ));
-        stop.store(true, Ordering::Relaxed);
-        assert!(output.status.success());
+    let file = site.scratch.at("app/x.yaml");
+    let script = format!("for i in $(seq {rounds}); do kubectl apply -k app >>out 2>>err; done; true");
+    turns::by_turns(&site.scratch, &script, [MAP, SECRET], |text| {
+        race::rename(&site.scratch.at(""), &file, text.as_bytes());
+        std::fs::write(&file, text).expect("it can be written");
     });
     let requests = site.cluster.server.requests();
     assert!(
         !requests.iter().any(|request| request.target.contains("secret")),
         "what was not judged arrived"
     );
-    let events = site.scratch.events();
-    let allowed = events
-        .iter()
-        .filter(|event| event["decision"] == "ALLOWED")
-        .count();
-    assert!(
-        allowed > 0 && allowed < rounds,
-        "both were met: {allowed} of {rounds} were allowed"
-    );
+    let allowed = turns::allowed_of(&site.scratch, rounds);
     let posted = |method: &str| requests.iter().filter(|request| request.method == method).count();
     assert_eq!(posted("POST"), allowed, "what was judged is what arrived");
 }

@@ -203,11 +203,8 @@ fn ran(scratch: &Scratch, commands: usize) -> usize {
 /// A session at L4 under [`SITE`].
 fn with_site() -> Scratch {
     let mut scratch = Scratch::new();
-    let governance = scratch.at("governance");
-    std::fs::create_dir(&governance).expect("a directory can be made");
-    std::fs::write(governance.join("governance-L4-track-c.yaml"), SITE).expect("it can be written");
-    let governance = governance.display().to_string();
-    scratch.flags(&["--level", "L4", "--track", "track-c", "--governance", &governance]);
+    let level = ["--level", "L4", "--track", "track-c"];
+    scratch.govern(&level, &[("governance-L4-track-c.yaml", SITE)]);
     scratch
 }
 

@@ -87,11 +87,9 @@ impl<'w> Place<'w> {
             symlink(path, place.at("tools").join(name)).expect("a link can be made");
         }
         symlink(world.postgres.program(), place.at("tools/psql")).expect("a link can be made");
-        place.write("governance/governance-L2.yaml", POLICY);
-        let governance = place.at("governance").display().to_string();
         place
             .scratch
-            .flags(&["--level", "L2", "--governance", &governance]);
+            .govern(&["--level", "L2"], &[("governance-L2.yaml", POLICY)]);
         // A session bus that notes who comes.
         std::fs::create_dir(place.at("bus")).expect("a directory can be made");
         let (bus, marks) = (
@@ -127,9 +125,7 @@ impl<'w> Place<'w> {
 
     /// Writes a file of it.
     pub fn write(&self, name: &str, text: &str) {
-        let path = self.at(name);
-        std::fs::create_dir_all(path.parent().expect("it is in the scratch directory")).expect("made");
-        std::fs::write(path, text).expect("it can be written");
+        self.scratch.write(name, text);
     }
 
     fn program(&self, name: &str, text: &str) {

@@ -2,6 +2,7 @@
 //! apart wherever they arrive, a tool that costs nearly nothing, and a cluster that remembers.
 
 pub mod tool;
+pub mod turns;
 
 use crate::http::{Body, Request, Response, Server};
 use crate::kube_api;
@@ -122,7 +123,8 @@ fn write(random: &mut fastrand::Rng, scratch: &Path, place: &Path, content: &[u8
     }
 }
 
-fn rename(scratch: &Path, place: &Path, content: &[u8]) {
+/// Puts a file with this content in its place by renaming.
+pub fn rename(scratch: &Path, place: &Path, content: &[u8]) {
     let beside = scratch.join("beside");
     std::fs::write(&beside, content).expect("it can be written");
     std::fs::rename(&beside, place).expect("it can be renamed");
@@ -135,7 +137,8 @@ fn remove(place: &Path) {
     }
 }
 
-fn link(scratch: &Path, place: &Path, to: &Path) {
+/// Puts a link in its place by renaming.
+pub fn link(scratch: &Path, place: &Path, to: &Path) {
     let beside = scratch.join("beside.link");
     symlink(to, &beside).expect("it can be linked");
     std::fs::rename(&beside, place).expect("it can be renamed");
