@@ -176,6 +176,23 @@ impl Scratch {
         finish(self.session(script).stdin(Stdio::piped()), input)
     }
 
+    /// Asserts that each of these command lines is refused in one session, and counted; `command` begins them all. What
+    /// they print is in the files `out` and `err`.
+    pub fn assert_refused(&self, command: &str, lines: &[&str]) {
+        let script: String = lines
+            .iter()
+            .map(|line| format!("{command} {line} >>out 2>>err </dev/null; echo $? >>codes\n"))
+            .collect();
+        let output = self.run(&script);
+        let codes = std::fs::read_to_string(self.at("codes")).expect("the script wrote it");
+        let codes: Vec<&str> = codes.lines().collect();
+        assert_eq!(codes.len(), lines.len(), "{output:?}");
+        for (line, code) in lines.iter().zip(codes) {
+            assert_eq!(code, "77", "{line}");
+        }
+        assert_eq!(summary(&output)["blocked"], lines.len() as u64);
+    }
+
     /// Runs the operator's binary.
     pub fn reeve(&self, words: &[&str]) -> Output {
         finish(
