@@ -1,9 +1,7 @@
 //! A sidecar under load: clients that each send one event, wait for its acknowledgement, and send the next.
 
-use crate::binaries;
-use audit_event::frame::{announced_length, decode_response, encode_request};
+use crate::{binaries, wire};
 use audit_event::{Decision, Event, EventId, Request, Response};
-use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -147,13 +145,7 @@ impl Client {
         self.event.event_id = id.parse().map_err(std::io::Error::other)?;
         id.clone_into(&mut self.event.request_id);
         let event = serde_json::value::to_raw_value(&self.event)?;
-        let frame = encode_request(&Request::Record { event }).map_err(std::io::Error::other)?;
-        self.stream.write_all(&frame)?;
-        let mut prefix = [0; 4];
-        self.stream.read_exact(&mut prefix)?;
-        let mut bytes = vec![0; announced_length(prefix).map_err(std::io::Error::other)?];
-        self.stream.read_exact(&mut bytes)?;
-        match decode_response(&bytes).map_err(std::io::Error::other)? {
+        match wire::exchange(&mut self.stream, &Request::Record { event })? {
             Response::Recorded { event_id, .. } if event_id == self.event.event_id => Ok(event_id),
             other => Err(std::io::Error::other(format!("{other:?}"))),
         }

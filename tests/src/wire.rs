@@ -1,5 +1,7 @@
 //! The gate's protocol by hand, well formed or not, for tests of what the sidecar does with it.
 
+use audit_event::frame::{announced_length, decode_response, encode_request};
+use audit_event::{Request, Response};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -31,6 +33,17 @@ pub fn receive(stream: &mut UnixStream) -> Option<serde_json::Value> {
     let mut body = vec![0; usize::try_from(u32::from_be_bytes(prefix)).expect("a length")];
     stream.read_exact(&mut body).ok()?;
     Some(serde_json::from_slice(&body).expect("answers are JSON"))
+}
+
+/// Sends one request, well formed, and receives the answer.
+pub fn exchange(stream: &mut UnixStream, request: &Request) -> std::io::Result<Response> {
+    let frame = encode_request(request).map_err(std::io::Error::other)?;
+    stream.write_all(&frame)?;
+    let mut prefix = [0; 4];
+    stream.read_exact(&mut prefix)?;
+    let mut bytes = vec![0; announced_length(prefix).map_err(std::io::Error::other)?];
+    stream.read_exact(&mut bytes)?;
+    decode_response(&bytes).map_err(std::io::Error::other)
 }
 
 /// One request over a connection of its own.
