@@ -6,6 +6,7 @@
 
 use crate::binaries;
 use crate::session::{Output, finish, first_line};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -205,6 +206,16 @@ impl Host {
              -printf '%p %y %m %u %g %l\\n' | sort; \
              cat /etc/passwd /etc/group /etc/shadow /etc/gshadow /var/lib/dpkg/statoverride",
         )
+    }
+
+    /// What is not as it was when [`Host::listing`] was this: lines that are in one of them only.
+    pub fn changed_since(&self, before: &str) -> Vec<String> {
+        let now = self.listing();
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+        lines(before)
+            .symmetric_difference(&lines(&now))
+            .cloned()
+            .collect()
     }
 
     fn entered(&self, words: &[&str]) -> Command {

@@ -45,6 +45,21 @@ pub fn fresh(server: &str) -> Host {
     host
 }
 
+/// Our own L2, and an endpoint on the command line: Debian's aws takes one from nowhere else.
+pub fn site(host: &Host) {
+    let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/../governance");
+    for (name, place) in [
+        ("governance-L1.yaml", "governance-L1.yaml"),
+        ("governance-L2.yaml", "ours.yaml"),
+    ] {
+        let text = std::fs::read_to_string(format!("{ours}/{name}")).expect("ours is there");
+        host.write(&format!("/etc/site/{place}"), &text, "0644");
+    }
+    let text = "apiVersion: reeve/v1\nkind: Governance\nlevel: L2\nextends: ours.yaml\nrules:\n  - id: site-endpoint\n    \
+        allow: {tool: aws, effect: [local, read]}\n    accept: [redirects-endpoint]\n";
+    host.write("/etc/site/governance-L2.yaml", text, "0644");
+}
+
 /// Where a cluster is.
 pub fn address(cluster: &Cluster) -> String {
     format!("http://127.0.0.1:{}", cluster.server.port)

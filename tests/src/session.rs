@@ -44,6 +44,15 @@ impl Output {
             .code()
             .unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
     }
+
+    /// Asserts that each of these is on standard error.
+    #[track_caller]
+    pub fn assert_said(&self, parts: &[&str]) {
+        let said = self.err();
+        for part in parts {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
 }
 
 /// A scratch directory with tools, a home, and a place for the record.

@@ -92,9 +92,7 @@ fn a_shared_key_and_a_user_open_it_and_wrong_ones_are_named() {
     sidecar.configure(&format!("{key}{word}"));
     let output = finish(sidecar.command().arg("--check"), &[]);
     assert_eq!(output.code(), 69, "{}", output.err());
-    for part in ["sink `wrong-key`", "sink `wrong-word`", "shared key", "user"] {
-        assert!(output.err().contains(part), "{part} in {}", output.err());
-    }
+    output.assert_said(&["sink `wrong-key`", "sink `wrong-word`", "shared key", "user"]);
     sidecar.configure(&good);
     let output = finish(sidecar.command().arg("--check"), &[]);
     assert_eq!(output.code(), 0, "{}", output.err());
