@@ -1,8 +1,7 @@
 //! The real aws against an endpoint on loopback, with and without the gate.
 
 use acceptance::http::{Body, Request, Response, Server};
-use acceptance::session::{Scratch, finish};
-use std::process::Stdio;
+use acceptance::session::Scratch;
 
 /// Stands in for AWS, which cannot be had here.
 fn answer(request: &Request) -> Response {
@@ -74,24 +73,8 @@ fn an_allowed_read_prints_what_aws_prints() {
         "ec2 describe-instances --output json",
         "--version",
     ] {
-        let mut direct = scratch.command(scratch.at("tools").join("aws"));
-        let direct = finish(
-            direct
-                .args(["--endpoint-url", &endpoint])
-                .args(words.split(' '))
-                .stdin(Stdio::null()),
-            &[],
-        );
-        let script = format!("aws --endpoint-url {endpoint} {words} >out 2>err; echo $? >code");
-        assert!(scratch.run(&script).status.success());
-        let read = |name: &str| std::fs::read_to_string(scratch.at(name)).expect("the script wrote it");
-        assert_eq!(
-            (read("out"), read("err")),
-            (direct.out(), direct.err()),
-            "{words}"
-        );
-        assert_eq!(read("code").trim(), direct.code().to_string(), "{words}");
-        std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
+        let words = format!("--endpoint-url {endpoint} {words}");
+        scratch.assert_runs_as(&scratch.directly("aws", &words), &format!("aws {words}"));
     }
     assert_eq!(
         actions(&server),

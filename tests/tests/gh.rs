@@ -1,9 +1,8 @@
 //! The real gh against GitHub's stand-in on a Unix socket (gh's own `http_unix_socket` setting).
 
 use acceptance::http::{Request, Response, Server};
-use acceptance::session::{Scratch, finish};
+use acceptance::session::Scratch;
 use serde_json::json;
-use std::process::Stdio;
 
 /// Stands in for GitHub, which cannot be had here.
 fn answer(request: &Request) -> Response {
@@ -52,19 +51,9 @@ fn an_allowed_read_prints_what_gh_prints() {
         "pr list -R octo/app --json number,title",
         "--version",
     ] {
-        let mut direct = scratch.command(scratch.at("tools").join("gh"));
-        let direct = finish(direct.args(words.split(' ')).stdin(Stdio::null()), &[]);
+        let direct = scratch.directly("gh", words);
         assert_eq!(direct.code(), 0, "{direct:?}");
-        let script = format!("gh {words} >out 2>err; echo $? >code");
-        assert!(scratch.run(&script).status.success());
-        let read = |name: &str| std::fs::read_to_string(scratch.at(name)).expect("the script wrote it");
-        assert_eq!(
-            (read("out"), read("err")),
-            (direct.out(), direct.err()),
-            "{words}"
-        );
-        assert_eq!(read("code").trim(), "0", "{words}");
-        std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
+        scratch.assert_runs_as(&direct, &format!("gh {words}"));
     }
     assert!(
         asked(&server).contains(&"GET /repos/octo/app".to_owned()),

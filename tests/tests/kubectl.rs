@@ -26,24 +26,13 @@ fn an_allowed_read_prints_what_kubectl_prints_byte_for_byte() {
         "get nothing",
         "get pods --no-such-flag",
     ] {
-        let mut direct = scratch.command(scratch.at("tools").join("kubectl"));
-        let direct = finish(direct.args(words.split(' ')).stdin(Stdio::null()), &[]);
+        let direct = scratch.directly("kubectl", words);
         if words.contains("no-such-flag") {
             // What kubectl itself would not understand, the gate does not either; the tool is then not asked.
             assert_ne!(direct.code(), 0);
             continue;
         }
-        let script = format!("kubectl {words} >out 2>err; echo $? >code");
-        assert!(scratch.run(&script).status.success());
-        let read = |name: &str| std::fs::read(scratch.at(name)).expect("the script wrote it");
-        assert_eq!(String::from_utf8_lossy(&read("out")), direct.out(), "{words}");
-        assert_eq!(String::from_utf8_lossy(&read("err")), direct.err(), "{words}");
-        assert_eq!(
-            String::from_utf8_lossy(&read("code")).trim(),
-            direct.code().to_string(),
-            "{words}"
-        );
-        std::fs::remove_dir_all(scratch.record()).expect("the record can be removed");
+        scratch.assert_runs_as(&direct, &format!("kubectl {words}"));
     }
     assert!(
         cluster

@@ -9,9 +9,17 @@ use audit_event::{Request, Response};
 use serde_json::Value;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use tempfile::TempDir;
 
 fn ask(stream: &mut UnixStream, request: &Request) -> Response {
     wire::exchange(stream, request).expect("the sidecar answers")
+}
+
+/// A sidecar that takes in what is spooled in this directory.
+fn with_spools() -> (TempDir, Sidecar) {
+    let spools = tempfile::tempdir().expect("a directory can be made");
+    let sidecar = Sidecar::start(&["--spool", spools.path().to_str().expect("text")]);
+    (spools, sidecar)
 }
 
 #[test]
@@ -46,9 +54,7 @@ fn a_connection_may_have_so_many_commands_without_an_outcome() {
 /// signatures between, and can be opened again.
 #[test]
 fn thousands_of_commands_without_an_outcome_are_closed() {
-    let spools = tempfile::tempdir().expect("a directory can be made");
-    let directory = spools.path().to_str().expect("text");
-    let mut sidecar = Sidecar::start(&["--spool", directory]);
+    let (spools, mut sidecar) = with_spools();
     spool(
         spools.path(),
         (0..11_000).map(|n| (Kind::Event, decided(n, "ALLOWED"))),
@@ -67,9 +73,7 @@ fn thousands_of_commands_without_an_outcome_are_closed() {
 /// with what it quotes.
 #[test]
 fn an_outcome_says_what_an_outcome_may() {
-    let spools = tempfile::tempdir().expect("a directory can be made");
-    let directory = spools.path().to_str().expect("text");
-    let mut sidecar = Sidecar::start(&["--spool", directory]);
+    let (spools, mut sidecar) = with_spools();
     for more in [
         r#","seq":3"#,
         r#","kind":"event","decision":"ALLOWED""#,
@@ -108,9 +112,7 @@ fn an_outcome_says_what_an_outcome_may() {
 /// is damaged and then another such, one that is too long.
 #[test]
 fn what_a_spool_loses_is_kept() {
-    let spools = tempfile::tempdir().expect("a directory can be made");
-    let directory = spools.path().to_str().expect("text");
-    let sidecar = Sidecar::start(&["--spool", directory]);
+    let (spools, sidecar) = with_spools();
     let path = spool_file(spools.path());
     let kept = |gap: &Value, what: &str| {
         let file = gap[what]["file"]
@@ -145,9 +147,7 @@ fn what_a_spool_loses_is_kept() {
 /// Who asks by the socket is served between the lines of a long spool.
 #[test]
 fn a_spool_does_not_hold_up_the_socket() {
-    let spools = tempfile::tempdir().expect("a directory can be made");
-    let directory = spools.path().to_str().expect("text");
-    let sidecar = Sidecar::start(&["--spool", directory]);
+    let (spools, sidecar) = with_spools();
     spool(
         spools.path(),
         (0..11_000).map(|n| (Kind::Event, decided(n, "BLOCKED"))),
