@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 fn main() -> ExitCode {
     let done = settings::gather().and_then(|(config, sinks)| {
         let _guard = logs::start(config.log.as_deref())?;
-        run(&config, sinks)
+        run(config, sinks)
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config, sinks: sinks::Configured) -> Result<(), Failure> {
+fn run(config: Config, sinks: sinks::Configured) -> Result<(), Failure> {
     let pins = config.pins();
     if config.check {
         let faults = pins.err().map(|failure| failure.message);
@@ -56,12 +56,19 @@ fn run(config: &Config, sinks: sinks::Configured) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Os, format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(config, pins, sinks))
+    // As a task of its own, or each connection would be taken in by this thread and then served by another.
+    let serving = runtime.spawn(serve(config, pins, sinks));
+    runtime.block_on(serving).unwrap_or_else(|error| {
+        Err(Failure::new(
+            Exit::Os,
+            format!("the sidecar ended unexpectedly: {error}"),
+        ))
+    })
 }
 
 /// Ledger open, socket open, ready; then until told to stop; then everything in reverse.
 async fn serve(
-    config: &Config,
+    config: Config,
     pins: audit_event::Pins,
     configured: sinks::Configured,
 ) -> Result<(), Failure> {
@@ -80,7 +87,7 @@ async fn serve(
     let mut stop = stop::Stop::listen(config.until_stdin_closes)?;
     let sinks = sinks::start(configured, &config.dir, &shared)?;
     let operators = operators::start(&config.dir, &shared, sinks.desks(), &submit, &stop)?;
-    announce(config, &http, &shared)?;
+    announce(&config, &http, &shared)?;
     let web = tokio::spawn(http::serve(http, Arc::clone(&shared)));
     let connections = ingest::serve(&socket, &shared, &submit, &mut stop).await;
     ingest::finish(connections).await;

@@ -263,11 +263,9 @@ impl Inputs {
 
     /// Whether the tool may have this variable.
     pub fn passes(&self, variable: &str) -> bool {
-        argv::environment::is_pinned(variable)
-            || self
-                .description
-                .as_ref()
-                .is_none_or(|description| !description.is_withheld(variable))
+        let description = self.description.as_ref();
+        description.is_none_or(|description| !description.is_withheld(variable))
+            || argv::environment::is_pinned(variable)
     }
 
     /// Has the server refuse whatever would write, where everything that was understood only reads; and has it read strings as

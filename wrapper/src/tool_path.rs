@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -99,12 +100,7 @@ impl RealTool {
                 (file, is_script)
             }
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                let file = OpenOptions::new()
-                    .read(true)
-                    .custom_flags(nix::libc::O_PATH)
-                    .open(&path)
-                    .map_err(unusable)?;
-                (file, false)
+                (look_at(&path).map_err(unusable)?, false)
             }
             Err(error) => return Err(unusable(error)),
         };
@@ -352,14 +348,15 @@ enum Candidate {
 }
 
 fn examine(candidate: &Path, ourselves: FileId) -> Candidate {
-    let metadata = match std::fs::metadata(candidate) {
-        Ok(metadata) => metadata,
+    let looked_at = look_at(candidate).and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = match looked_at {
+        Ok(found) => found,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Candidate::Absent;
         }
         Err(error) => return Candidate::Unusable(error.to_string()),
     };
-    if FileId::of(&metadata) == ourselves || is_called_like_us(candidate) {
+    if FileId::of(&metadata) == ourselves || is_called_like_us(&file) {
         return Candidate::Gate;
     }
     if !metadata.is_file() {
@@ -371,15 +368,23 @@ fn examine(candidate: &Path, ourselves: FileId) -> Candidate {
     Candidate::Tool
 }
 
-fn is_called_like_us(candidate: &Path) -> bool {
-    std::fs::canonicalize(candidate)
-        .ok()
-        .and_then(|real| {
-            real.file_name()
-                .and_then(|name| name.to_str())
-                .map(|name| OUR_NAMES.contains(&name))
-        })
-        .unwrap_or(false)
+/// Opens a file without the right to read or to execute it, for looking at.
+fn look_at(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_PATH)
+        .open(path)
+}
+
+/// Whether the file's own name, behind all links, is one of ours.
+fn is_called_like_us(file: &File) -> bool {
+    // One look, where resolving the path takes one for each directory of it.
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    real.is_ok_and(|real| {
+        real.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| OUR_NAMES.contains(&name))
+    })
 }
 
 #[cfg(test)]

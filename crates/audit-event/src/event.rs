@@ -1,5 +1,7 @@
 //! The audit event. The first nine fields are the published minimum, with their published names.
 
+mod fields;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -96,6 +98,7 @@ impl fmt::Display for EventId {
 
 /// One decision about one command, recorded before anything runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Event {
     /// When it was decided: RFC 3339, UTC.
     pub ts: String,
@@ -161,7 +164,7 @@ pub struct Event {
     /// The host's name.
     pub host: String,
     /// What later versions add; kept, never interpreted.
-    #[serde(flatten)]
+    #[serde(flatten, skip_deserializing)]
     pub more: BTreeMap<String, serde_json::Value>,
 }
 

@@ -145,7 +145,7 @@ impl Checkpoint {
                 .split_at_checked(4)
                 .ok_or(NoteError::Malformed("a signature is too short"))?;
             if name != checkpoint.origin || found != id {
-                others.push(hex(found));
+                others.push(base16ct::lower::encode_string(found));
                 continue;
             }
             let fits = Signature::from_slice(signature)
@@ -153,11 +153,11 @@ impl Checkpoint {
             return if fits {
                 Ok(checkpoint)
             } else {
-                Err(NoteError::BadSignature(hex(&id)))
+                Err(NoteError::BadSignature(base16ct::lower::encode_string(&id)))
             };
         }
         Err(NoteError::OtherKey {
-            expected: hex(&id),
+            expected: base16ct::lower::encode_string(&id),
             found: others.join(","),
         })
     }
@@ -183,10 +183,6 @@ fn parts(note: &str) -> Result<(&str, &str), NoteError> {
 fn decimal(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The key that signs one epoch. Never printed.
@@ -230,7 +226,11 @@ impl PublicKey {
     pub fn text(&self, name: &str) -> String {
         let mut blob = vec![ALGORITHM];
         blob.extend_from_slice(self.0.as_bytes());
-        format!("{name}+{}+{}", hex(&self.id(name)), STANDARD.encode(blob))
+        format!(
+            "{name}+{}+{}",
+            base16ct::lower::encode_string(&self.id(name)),
+            STANDARD.encode(blob)
+        )
     }
 
     /// Reads a verifier key: its name and the key.
@@ -249,7 +249,7 @@ impl PublicKey {
             _ => return Err(malformed()),
         };
         let key = PublicKey(VerifyingKey::from_bytes(&key).map_err(|_| malformed())?);
-        if hex(&key.id(name)) != id {
+        if base16ct::lower::encode_string(&key.id(name)) != id {
             return Err(NoteError::Malformed(
                 "the verifier key's id does not fit its name and key",
             ));

@@ -17,6 +17,11 @@ use thiserror::Error;
 /// should not fail because of those milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Bytes before a frame that say how long it is.
+const PREFIX: usize = 4;
+/// Most answers are no longer, with their prefix.
+const ANSWER: usize = 1024;
+
 /// A connection to the sidecar.
 #[derive(Debug)]
 pub struct Sidecar {
@@ -179,29 +184,45 @@ impl Sidecar {
         frame::decode_response(&bytes).map_err(|error| CannotRecord::Garbled(error.to_string()))
     }
 
+    /// One frame's body. There is one answer to one request, so whatever comes is of it, and most come whole in one piece.
     fn receive(&mut self, until: Option<Instant>) -> std::io::Result<Vec<u8>> {
-        let mut prefix = [0_u8; 4];
-        self.read_until(&mut prefix, until)?;
-        let length = frame::announced_length(prefix).map_err(std::io::Error::other)?;
-        let mut bytes = vec![0; length];
-        self.read_until(&mut bytes, until)?;
-        Ok(bytes)
+        let mut buffer = vec![0; ANSWER];
+        let mut filled = 0;
+        let mut whole = PREFIX;
+        while filled < whole {
+            filled = self.read_more(&mut buffer, filled, until)?;
+            if let Some(prefix) = buffer.first_chunk().filter(|_| filled >= PREFIX) {
+                let length = frame::announced_length(*prefix).map_err(std::io::Error::other)?;
+                whole = PREFIX.saturating_add(length);
+                buffer.resize(whole.max(ANSWER), 0);
+            }
+        }
+        if filled > whole {
+            return Err(std::io::Error::other("the sidecar said more than was asked"));
+        }
+        buffer.truncate(whole);
+        buffer.drain(..PREFIX);
+        Ok(buffer)
     }
 
-    /// Fills `buffer` or fails by `until`: a peer that sends a byte now and then must not hold us for ever.
-    fn read_until(&mut self, mut buffer: &mut [u8], until: Option<Instant>) -> std::io::Result<()> {
-        while !buffer.is_empty() {
+    /// Reads once behind what is `filled`, or fails by `until`: a peer that sends a byte now and then must not hold us for ever.
+    fn read_more(
+        &mut self,
+        buffer: &mut [u8],
+        filled: usize,
+        until: Option<Instant>,
+    ) -> std::io::Result<usize> {
+        loop {
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Err(ErrorKind::TimedOut.into());
             }
-            match self.stream.read(buffer) {
+            match self.stream.read(buffer.get_mut(filled..).unwrap_or_default()) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => buffer = buffer.get_mut(count..).unwrap_or_default(),
+                Ok(count) => return Ok(filled.saturating_add(count)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 }
 
