@@ -3,7 +3,7 @@
 # programs, and starting the C library is a large part of starting ours: glibc asks the processor about its caches, which
 # takes 0.2 ms in a virtual machine, and musl does not. So the gate is built for musl where rustup has that target
 # (`rustup target add x86_64-unknown-linux-musl`), and for glibc elsewhere; the sidecar starts once and stays with glibc.
-# Prints where the programs are.
+# Prints where the programs are. With REEVE_SYMBOLS=1 they keep their symbols.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -12,10 +12,16 @@ gate="$host"
 if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
   gate="$musl"
 fi
+symbols=()
+if [ "${REEVE_SYMBOLS:-}" = 1 ]; then
+  symbols=(--config 'profile.release.strip="none"')
+fi
 # With an explicit target these flags do not reach build scripts and procedural macros, which cannot be static.
-export RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,-T,$PWD/scripts/no_unwinding.ld"
-cargo build --release --target "$host" --package reeved >&2
-cargo build --release --target "$gate" --package reeve >&2
+flags="-C target-feature=+crt-static -C relocation-model=static"
+RUSTFLAGS="$flags" cargo build --release "${symbols[@]}" --target "$host" --package reeved >&2
+# Symbols of version 0 say which instance of a generic function they are, so that wrapper/link/ can name it.
+flags+=" -C symbol-mangling-version=v0"
+RUSTFLAGS="$flags" cargo build --release "${symbols[@]}" --target "$gate" --package reeve >&2
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 out="$target/static"
 mkdir -p "$out"

@@ -39,6 +39,7 @@ pub fn run(tool: Tool, args: Vec<OsString>) -> i32 {
 
 /// The way of one command. Each step can only end it or hand on to the next; only a `Permit` reaches `execute`.
 fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
+    sys::make_room();
     let inherited = sys::prepare().map_err(Stop::system)?;
     let call = Snapshot::take(tool, args).map_err(Stop::system)?;
     let (file, orders) = Configuration::find()?;
