@@ -10,13 +10,15 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// For the first request, for the rest of a frame that has begun, and for taking an answer.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// Bytes that are read at once: most requests come whole.
+const AT_ONCE: usize = 4096;
 /// A gate runs one command; whoever runs more over one connection must say first how some of them ended.
 const MAX_RUNNING: usize = 64;
 /// What an outcome may say. Its kind, number and hash are the ledger's to say, and so is anything else.
@@ -38,7 +40,7 @@ pub type Refusal = (ErrorCode, String);
 
 /// Serves until the peer goes, errs or stalls, or the sidecar stops. When the peer went, the writer is told what it was
 /// for: nobody else will say how that ended.
-pub async fn serve(mut stream: UnixStream, shared: &Shared, submit: Submit, mut stop: Stop) {
+pub async fn serve(stream: UnixStream, shared: &Shared, submit: Submit, mut stop: Stop) {
     let peer = match peer(&stream) {
         Ok(peer) => peer,
         Err(error) => {
@@ -47,6 +49,7 @@ pub async fn serve(mut stream: UnixStream, shared: &Shared, submit: Submit, mut 
         }
     };
     let mut running = Vec::new();
+    let mut stream = BufReader::with_capacity(AT_ONCE, stream);
     converse(&mut stream, peer, shared, &submit, &mut stop, &mut running).await;
     if !running.is_empty() && !stop.is_stopping() {
         // A writer that has ended has closed them already.
@@ -55,7 +58,7 @@ pub async fn serve(mut stream: UnixStream, shared: &Shared, submit: Submit, mut 
 }
 
 async fn converse(
-    stream: &mut UnixStream,
+    stream: &mut BufReader<UnixStream>,
     peer: Peer,
     shared: &Shared,
     submit: &Submit,
@@ -82,7 +85,7 @@ async fn converse(
         if let Response::Error { code, .. } = &response {
             shared.metrics.rejected(*code);
         }
-        if send(stream, &response).await.is_err() || must_end {
+        if send(stream.get_mut(), &response).await.is_err() || must_end {
             return;
         }
     }
@@ -114,7 +117,7 @@ fn peer(stream: &UnixStream) -> io::Result<Peer> {
 
 /// The next frame's bytes; `None` when the peer went, or had nothing to say in time. An idle connection may stay once
 /// it has been used: its gate is waiting for its tool.
-async fn next_frame(stream: &mut UnixStream, is_first: bool) -> Result<Option<Vec<u8>>, Refusal> {
+async fn next_frame(stream: &mut BufReader<UnixStream>, is_first: bool) -> Result<Option<Vec<u8>>, Refusal> {
     let mut first = [0_u8; 1];
     let began = if is_first {
         timeout(DEADLINE, stream.read(&mut first)).await.unwrap_or(Ok(0))
