@@ -12,16 +12,17 @@ gate="$host"
 if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
   gate="$musl"
 fi
-symbols=()
+# Cargo forgets the profile's own word on this for a package with another word on something else.
+strip=symbols
 if [ "${REEVE_SYMBOLS:-}" = 1 ]; then
-  symbols=(--config 'profile.release.strip="none"')
+  strip=none
 fi
 # With an explicit target these flags do not reach build scripts and procedural macros, which cannot be static.
-flags="-C target-feature=+crt-static -C relocation-model=static"
-RUSTFLAGS="$flags" cargo build --release "${symbols[@]}" --target "$host" --package reeved >&2
+flags="-C target-feature=+crt-static -C relocation-model=static -C strip=$strip"
+RUSTFLAGS="$flags" cargo build --release --target "$host" --package reeved >&2
 # Symbols of version 0 say which instance of a generic function they are, so that wrapper/link/ can name it.
 flags+=" -C symbol-mangling-version=v0"
-RUSTFLAGS="$flags" cargo build --release "${symbols[@]}" --target "$gate" --package reeve >&2
+RUSTFLAGS="$flags" cargo build --release --target "$gate" --package reeve >&2
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 out="$target/static"
 mkdir -p "$out"
