@@ -9,7 +9,7 @@ use crate::nearest;
 use crate::ours::Otherwise;
 use crate::rule::{Action, Rule};
 use crate::verdict::{Denial, Hold, Permit, Reason, Verdict};
-use argv::{HazardFact, Invocation, Operation, Tool, Unreadable};
+use argv::{Hazard, HazardFact, Invocation, Operation, Tool, Unreadable};
 
 /// What the rules say of one operation.
 enum Finding<'g> {
@@ -243,6 +243,11 @@ pub(crate) fn describe(operation: &Operation) -> String {
     text
 }
 
+/// What a command with this hazard does, behind "it".
 fn phrase(fact: &HazardFact) -> String {
-    fact.hazard.name().replace('-', " ")
+    match fact.hazard {
+        Hazard::Unbounded => "is unbounded".to_owned(),
+        Hazard::RemoteInput => "takes remote input".to_owned(),
+        hazard => hazard.name().replace('-', " "),
+    }
 }

@@ -120,6 +120,29 @@ fn every_hazard_must_be_accepted_for_every_operation() {
     assert_eq!(reason(&governance, &two), Reason::Hazard);
 }
 
+/// A hazard is told in a sentence: `unbounded` is no verb.
+#[test]
+fn a_hazard_that_nothing_accepts_is_told_in_a_sentence() {
+    let governance = rules("  - {id: reads, allow: {tool: kubectl}}\n").unwrap();
+    let told = |hazard: Hazard| {
+        let mut invocation = get("pods", Namespace::All);
+        invocation.add_hazard(hazard, "because");
+        match governance.evaluate(&invocation) {
+            Verdict::Deny(denial) => denial.message,
+            other => panic!("{other:?}"),
+        }
+    };
+    for hazard in Hazard::ALL {
+        let message = told(hazard);
+        let verb = message.split(' ').nth(1).unwrap_or_default();
+        assert!(verb.ends_with('s'), "{message}");
+    }
+    assert_eq!(
+        told(Hazard::Unbounded),
+        "it is unbounded, which no rule for it accepts: because"
+    );
+}
+
 #[test]
 fn above_the_ceiling_the_effect_must_be_named() {
     let write = kubectl(operation(Effect::Write, "apply", "pods", named("dev")));

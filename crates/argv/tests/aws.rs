@@ -292,9 +292,15 @@ fn files_are_named() {
 #[test]
 fn a_refusal_says_what_could_be_meant_and_repeats_no_value() {
     let hint = |line: &str| read(line).unwrap_err().hint.unwrap_or_default();
-    assert_eq!(hint("ec3 describe-instances"), "aws ec2");
-    assert_eq!(hint("ec2 describe-instance"), "aws ec2 describe-instances");
-    assert_eq!(hint("ec2 describe-instances --filtre x"), "--filters");
+    assert_eq!(hint("ec3 describe-instances"), "did you mean `aws ec2`?");
+    assert_eq!(
+        hint("ec2 describe-instance"),
+        "did you mean `aws ec2 describe-instances`?"
+    );
+    assert_eq!(
+        hint("ec2 describe-instances --filtre x"),
+        "did you mean `--filters`?"
+    );
     assert_eq!(
         hint("ec2 describe-instances --help"),
         "aws ec2 describe-instances help"

@@ -225,7 +225,7 @@ fn step(key: &str, word: Word<'_>) -> Result<Row, Unreadable> {
         let fault = word.unreadable(&problem);
         match hint::nearest(word.text, table::children(key)) {
             Some(near) => fault.hint(format!(
-                "aws {key}{}{near}",
+                "did you mean `aws {key}{}{near}`?",
                 if key.is_empty() { "" } else { " " }
             )),
             None => fault,

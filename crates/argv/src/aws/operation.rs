@@ -70,7 +70,7 @@ pub(super) fn all_understood(row: &Row, specs: &[Spec], parsed: &Parsed<'_>) -> 
     let fault = word.unreadable(&format!("is not an option of `aws {}` that is known", row.key));
     Err(match hint::nearest(name, known) {
         _ if matches!(name, "help" | "h") => fault.hint(format!("aws {} help", row.key)),
-        Some(near) => fault.hint(format!("--{near}")),
+        Some(near) => fault.hint(format!("did you mean `--{near}`?")),
         None => fault,
     })
 }
