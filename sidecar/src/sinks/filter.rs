@@ -66,7 +66,7 @@ mod tests {
         let data = examples::EVENT
             .replace("BLOCKED", decision)
             .replace(r#""effect":"delete""#, r#""effect":"read""#);
-        let hash: String = base16ct::lower::encode_string(&sha2::Sha256::digest(seq.to_be_bytes()));
+        let hash = base16ct::lower::encode_string(&sha2::Sha256::digest(seq.to_be_bytes()));
         Item::new(Record {
             seq,
             hash,

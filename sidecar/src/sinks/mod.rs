@@ -2,7 +2,8 @@
 //! receiver that is slow or gone costs disk and nothing else. At least once, in order, with one id per record for ever.
 //!
 //! All sinks share one thread of their own, with the least priority there is (`SCHED_IDLE`), so that their work never takes
-//! a turn from the gates' connections, and it rests while these record (`rest.rs`). It must hold no lock that these wait for: it may be put off with it.
+//! a turn from the gates' connections, and it rests while these record (`rest.rs`). It must hold no lock that these wait for: it
+//! may be put off with it.
 
 mod address;
 mod backoff;

@@ -183,7 +183,7 @@ pub fn load(
         Owner::Root
     };
     let text = read_trusted(&path, owner)?;
-    let digest: String = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes()));
+    let digest = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes()));
     let pinned = orders
         .pins
         .of(uid)

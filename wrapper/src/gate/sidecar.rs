@@ -284,3 +284,69 @@ fn classify(cause: std::io::Error, socket: &Path, deadline: Duration) -> CannotR
 fn raw<T: Serialize>(value: &T) -> Result<Box<RawValue>, CannotRecord> {
     Ok(serde_json::value::to_raw_value(value)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection, and its peer's end.
+    fn connected() -> (Sidecar, UnixStream) {
+        let (stream, peer) = UnixStream::pair().unwrap();
+        let sidecar = Sidecar {
+            stream,
+            socket: PathBuf::from("/s"),
+            deadline: Duration::from_secs(5),
+        };
+        (sidecar, peer)
+    }
+
+    fn framed(body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).unwrap();
+        [&length.to_be_bytes(), body].concat()
+    }
+
+    fn soon() -> Option<Instant> {
+        Instant::now().checked_add(Duration::from_secs(5))
+    }
+
+    #[test]
+    fn an_answer_is_whole_whatever_pieces_it_comes_in() {
+        for length in [0, 1, 200, ANSWER - PREFIX, ANSWER - PREFIX + 1, 3 * ANSWER] {
+            let body: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            for piece in [1, 3, PREFIX, 700, usize::MAX] {
+                let (mut sidecar, mut peer) = connected();
+                let bytes = framed(&body);
+                let sending = std::thread::spawn(move || {
+                    for part in bytes.chunks(piece.min(bytes.len())) {
+                        peer.write_all(part).unwrap();
+                    }
+                    peer
+                });
+                assert_eq!(sidecar.receive(soon()).unwrap(), body, "{length} by {piece}");
+                drop(sending.join().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_too_long_or_followed_by_more_is_none() {
+        let said = |bytes: &[u8]| {
+            let (mut sidecar, mut peer) = connected();
+            peer.write_all(bytes).unwrap();
+            drop(peer);
+            sidecar.receive(soon()).unwrap_err().to_string()
+        };
+        let whole = framed(b"{}");
+        assert!(said(&whole[..whole.len() - 1]).contains("unexpected end"));
+        assert!(said(&whole[..2]).contains("unexpected end"));
+        assert!(said(&[&whole[..], b"x"].concat()).contains("said more than was asked"));
+        assert!(said(&u32::MAX.to_be_bytes()).contains("at most"));
+    }
+
+    #[test]
+    fn a_peer_that_says_nothing_in_time_is_late() {
+        let (mut sidecar, _peer) = connected();
+        let late = sidecar.receive(Some(Instant::now())).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+    }
+}

@@ -278,7 +278,7 @@ fn redaction_key(record: &Path) -> Result<String, Failure> {
             let mut seed = [0_u8; 32];
             let mut random = fs::File::open("/dev/urandom").map_err(failed)?;
             random.read_exact(&mut seed).map_err(failed)?;
-            let key: String = base16ct::lower::encode_string(&seed);
+            let key = base16ct::lower::encode_string(&seed);
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)

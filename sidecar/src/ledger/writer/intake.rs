@@ -268,7 +268,7 @@ impl Desk {
     /// Keeps what was not recorded in a file beside the ledger, durable before the spool is emptied; says which, how long it
     /// is, and its SHA-256. Beyond a user's budget only the latter are kept.
     fn keep(&self, name: &str, what: &str, bytes: &[u8]) -> Result<serde_json::Value, String> {
-        let sha256: String = base16ct::lower::encode_string(&Sha256::digest(bytes));
+        let sha256 = base16ct::lower::encode_string(&Sha256::digest(bytes));
         let used = kept_bytes(&self.directory, &format!("spool-{name}-"))
             .map_err(|error| format!("{}: {error}", self.directory.display()))?;
         if used.saturating_add(bytes.len() as u64) > MAX_KEPT {

@@ -152,7 +152,7 @@ impl Forward {
         let mut random = [0_u8; 16];
         getrandom::fill(&mut random)
             .map_err(|error| SendError::retry(format!("no random bytes: {error}")))?;
-        let salt: String = base16ct::lower::encode_string(&random);
+        let salt = base16ct::lower::encode_string(&random);
         let with = Credentials {
             host: &self.host,
             salt: &salt,

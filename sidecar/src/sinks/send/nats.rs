@@ -96,7 +96,7 @@ impl Nats {
         let mut random = [0_u8; 12];
         getrandom::fill(&mut random)
             .map_err(|error| SendError::retry(format!("no random bytes: {error}")))?;
-        let name: String = base16ct::lower::encode_string(&random);
+        let name = base16ct::lower::encode_string(&random);
         let mut open = Open {
             connection,
             info,
