@@ -2,9 +2,11 @@
 //! that come meanwhile wait for the desk's thread, which makes all of them durable together.
 
 mod intake;
+mod request;
 mod retention;
 
 use self::intake::{HELD, Intake, Progress};
+pub use self::request::{Command, Content, Origin, Submission};
 use super::Ledger;
 use super::disk::{Limits, Stage};
 use super::file::Directory;
@@ -15,15 +17,15 @@ use crate::events_file::EventsFile;
 use crate::exit::{Exit, Failure};
 use crate::shared::Shared;
 use crate::window::{Key, Known, Window, digest};
-use audit_event::chain::{Hash, Kind, Peer};
-use audit_event::{Decision, ErrorCode, Event, EventId, Outcome, Pin, Response};
+use audit_event::chain::{Hash, Kind};
+use audit_event::{Decision, ErrorCode, EventId, Outcome, Response};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// The most requests that are made durable by one sync.
 const BATCH: usize = 512;
@@ -63,56 +65,6 @@ impl Submit {
         };
         self.queue.send(command).await
     }
-}
-
-/// What the writer is asked.
-#[derive(Debug)]
-pub enum Command {
-    /// Record this.
-    Record(Box<Submission>),
-    /// A connection ended; these are the commands it was for, which may have no outcome yet.
-    Gone(Vec<EventId>),
-    /// Answer when everything that was asked before is settled.
-    Settle(oneshot::Sender<()>),
-}
-/// Where the answer comes back.
-type Answer = oneshot::Sender<Response>;
-
-/// A request whose sender was checked.
-#[derive(Debug)]
-pub struct Submission {
-    /// Who sent it, as the kernel says.
-    pub peer: Peer,
-    /// The identity that is pinned for that user.
-    pub pin: Pin,
-    /// The JSON as received, one line.
-    pub raw: String,
-    /// What is in it.
-    pub content: Content,
-    /// How it came.
-    pub origin: Origin,
-    /// Where the answer goes.
-    pub answer: Answer,
-}
-
-/// How a request came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// From a gate that holds a connection for it, and has not acted on it yet.
-    Gate,
-    /// Out of a spool: nobody holds a connection for it, and it has happened.
-    Spool,
-    /// From the operators' socket.
-    Operator,
-}
-
-/// What a request carries.
-#[derive(Debug)]
-pub enum Content {
-    /// A decision.
-    Decision(Box<Event>),
-    /// An outcome.
-    Outcome(Outcome),
 }
 
 /// The thread.
@@ -571,29 +523,6 @@ impl Desk {
         self.report(None); // sinks pass on what is durable, the SEAL too
         tracing::info!(records = self.store.cursor().next, "sealed");
         Ok(())
-    }
-}
-
-impl Content {
-    fn id(&self) -> &EventId {
-        match self {
-            Content::Decision(event) => &event.event_id,
-            Content::Outcome(outcome) => &outcome.event_id,
-        }
-    }
-
-    fn key(&self) -> Key {
-        match self {
-            Content::Decision(event) => Key::decision(&event.event_id),
-            Content::Outcome(outcome) => Key::outcome(&outcome.event_id),
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Content::Decision(_) => Kind::Event.name(),
-            Content::Outcome(_) => Kind::Exit.name(),
-        }
     }
 }
 
