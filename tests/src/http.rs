@@ -35,6 +35,17 @@ impl Request {
             .map_or("", |(_, value)| value)
     }
 
+    /// The JSON values of the body, one behind the other, as in NDJSON.
+    ///
+    /// # Panics
+    /// When the body is something else.
+    pub fn objects(&self) -> Vec<serde_json::Value> {
+        serde_json::Deserializer::from_slice(&self.body)
+            .into_iter()
+            .map(|value| value.expect("the body is JSON"))
+            .collect()
+    }
+
     /// The path without the query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
