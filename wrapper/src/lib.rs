@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+mod allocator;
 mod configuration;
 mod exit;
 mod gate;
@@ -23,6 +24,7 @@ mod understand;
 mod ungroup;
 mod version;
 
+pub use allocator::Allocator;
 pub use sys::arguments;
 
 use std::ffi::OsString;

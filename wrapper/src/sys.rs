@@ -1,8 +1,8 @@
-//! The one place with `unsafe`: the process's words, fork and exec, and what the C library has no safe call for.
+//! The place with `unsafe`, but for the allocator's: the process's words, fork and exec, and what the C library has no safe call for.
 
 #![allow(
     unsafe_code,
-    reason = "the only file with unsafe; every block says why it is sound"
+    reason = "the file with unsafe; every block says why it is sound"
 )]
 
 use nix::errno::Errno;
@@ -180,13 +180,19 @@ pub struct Signals(u64);
 impl Signals {
     /// Every signal there is, those without a name included, but `without`.
     pub fn all_but(without: &[Signal]) -> Signals {
-        let numbers: Vec<i32> = without.iter().map(|signal| *signal as i32).collect();
-        Signals::those(|number| !numbers.contains(&number))
+        Signals::but(without.iter().map(|signal| *signal as i32))
     }
 
-    fn those(mut is_in: impl FnMut(i32) -> bool) -> Signals {
-        let bits = (1..=64).filter(|number| is_in(*number));
-        Signals(bits.fold(0, |set, number| set | 1 << (number - 1)))
+    fn but(numbers: impl IntoIterator<Item = i32>) -> Signals {
+        let bit = |number: i32| {
+            let place = u32::try_from(number.saturating_sub(1)).ok();
+            place.and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
+        };
+        Signals(
+            numbers
+                .into_iter()
+                .fold(u64::MAX, |set, number| set & !bit(number)),
+        )
     }
 
     /// For the C library.
@@ -532,7 +538,7 @@ pub fn die_by(signal: i32) -> ! {
     let no_core = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     // SAFETY: SIG_DFL runs no code of ours. It fails for SIGKILL, whose action cannot be changed and need not be.
     let set = unsafe { nix::libc::signal(signal, nix::libc::SIG_DFL) };
-    let others = Signals::those(|number| number != signal);
+    let others = Signals::but([signal]);
     let sent =
         send(nix::unistd::getpid(), signal).and_then(|()| others.mask(nix::libc::SIG_SETMASK).map(drop));
     // Only reached if the signal did not kill us: say the same by the exit status.

@@ -5,7 +5,7 @@ use crate::configuration::Configuration;
 use crate::inputs::Inputs;
 use argv::{Surroundings, Tool, environment};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -63,7 +63,7 @@ fn entry(name: &OsStr, value: &OsStr) -> Vec<u8> {
 /// Puts every pinned variable back to the operator's value, or removes it; sets the forced ones.
 pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
     let mut child = Child::default();
-    let mut given = HashSet::new();
+    let mut given = BTreeSet::new();
     for (name, value) in &call.environment {
         let text = name.to_string_lossy();
         let is_pinned = environment::is_pinned(&text);

@@ -14,6 +14,7 @@ use argv::{Invocation, Surroundings, Tool};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 /// What was understood, and the verdict.
@@ -39,6 +40,8 @@ impl Judgement {
         child: &Child,
     ) -> Result<Judgement, Stop> {
         let (governance, policy_digest) = load(file, orders, identity.level)?;
+        // The kernel takes it back as a whole in a moment; to take it apart first would only keep the caller waiting.
+        let governance = ManuallyDrop::new(governance);
         let files = match configuration_files(call.tool, orders, child) {
             Ok(files) => files,
             Err(why) => {

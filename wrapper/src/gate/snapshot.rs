@@ -3,7 +3,7 @@
 use crate::inputs::Inputs;
 use argv::Tool;
 use nix::unistd::{getcwd, getgid, getpid, getppid, getuid};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 
@@ -76,7 +76,7 @@ impl Snapshot {
 
 fn first_of_each(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     let all: Vec<(OsString, OsString)> = variables.collect();
-    let mut names = HashSet::with_capacity(all.len());
+    let mut names = BTreeSet::new();
     let is_first: Vec<bool> = all
         .iter()
         .map(|(name, _)| names.insert(name.as_os_str()))
