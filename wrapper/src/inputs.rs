@@ -14,7 +14,7 @@ use argv::kubectl::{KustomizationPlace, Manifest, ManifestValue, NamedKustomizat
 use argv::{Effect, Invocation, Tool, Unreadable, words};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -258,10 +258,12 @@ impl Inputs {
     }
 
     /// Whether the tool may have this variable.
-    pub fn passes(&self, variable: &str) -> bool {
-        let description = self.description.as_ref();
-        description.is_none_or(|description| !description.is_withheld(variable))
-            || argv::environment::is_pinned(variable)
+    pub fn passes(&self, variable: &OsStr) -> bool {
+        let Some(description) = &self.description else {
+            return true;
+        };
+        let variable = variable.to_string_lossy();
+        !description.is_withheld(&variable) || argv::environment::is_pinned(&variable)
     }
 
     /// Has the server refuse whatever would write, where everything that was understood only reads; and has it read strings as

@@ -121,9 +121,9 @@ pub fn forced(tool: Tool) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Whether the tool never gets `name`, whoever set it: what only runs code, and for psql the programs and files that only ever
-/// serve a person.
-pub fn is_removed(tool: Tool, name: &str) -> bool {
+/// What becomes of `name` when `tool` is called: what only runs code is removed whoever set it, and for psql the programs and files
+/// that only ever serve a person.
+pub fn treatment(tool: Tool, name: &str) -> Treatment {
     let only_for_people = tool == Tool::Psql
         && matches!(
             name,
@@ -136,7 +136,14 @@ pub fn is_removed(tool: Tool, name: &str) -> bool {
                 | "PSQL_WATCH_PAGER"
                 | "VISUAL"
         );
-    only_for_people || row(name).is_some_and(|row| row.treatment == Treatment::Removed)
+    if only_for_people {
+        return Treatment::Removed;
+    }
+    match row(name) {
+        Some(row) => row.treatment,
+        None if is_proxy(name) || is_of_a_family(name) => Treatment::Pinned,
+        None => Treatment::Passes,
+    }
 }
 
 /// Holds a credential: never written down, only compared.
@@ -254,12 +261,7 @@ mod tests {
                 "{}",
                 row.name
             );
-            assert_eq!(
-                is_removed(Tool::Kubectl, row.name),
-                row.treatment == Treatment::Removed,
-                "{}",
-                row.name
-            );
+            assert_eq!(treatment(Tool::Kubectl, row.name), row.treatment, "{}", row.name);
         }
         for family in FAMILIES {
             assert!(
@@ -305,7 +307,8 @@ mod tests {
     /// What has the programs that psql would start is not for psql.
     #[test]
     fn psql_gets_no_programs_for_people() {
-        assert!(is_removed(Tool::Psql, "PAGER") && !is_removed(Tool::Gh, "PAGER"));
+        assert_eq!(treatment(Tool::Psql, "PAGER"), Treatment::Removed);
+        assert_ne!(treatment(Tool::Gh, "PAGER"), Treatment::Removed);
     }
 
     /// The table for people is this one. With `REEVE_WRITE_DOCS` set, it is written.

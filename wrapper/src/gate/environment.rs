@@ -3,7 +3,8 @@
 use super::snapshot::Snapshot;
 use crate::configuration::Configuration;
 use crate::inputs::Inputs;
-use argv::{Surroundings, Tool, environment};
+use argv::environment::{self, Treatment};
+use argv::{Surroundings, Tool};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -27,7 +28,7 @@ impl Child {
         let known = self
             .variables
             .iter()
-            .filter(|(name, _)| inputs.passes(&name.to_string_lossy()))
+            .filter(|(name, _)| inputs.passes(name))
             .map(|(name, value)| match instead(name) {
                 Some((_, own)) => entry(name, OsStr::new(own)),
                 None => entry(name, value),
@@ -43,7 +44,7 @@ impl Child {
 
     /// Gives the tool a variable; what is known to change it, the parser gets to know too.
     fn give(&mut self, name: &OsStr, value: &OsStr, is_pinned: bool) {
-        if let (true, Some(name), Some(value)) = (is_pinned, name.to_str(), value.to_str()) {
+        if is_pinned && let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
             self.around.environment.insert(name.to_owned(), value.to_owned());
         }
         self.variables.push((name.to_owned(), value.to_owned()));
@@ -66,21 +67,24 @@ pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
     let mut given = BTreeSet::new();
     for (name, value) in &call.environment {
         let text = name.to_string_lossy();
-        let is_pinned = environment::is_pinned(&text);
-        let theirs = match prescribed(tool, orders, &text).filter(|_| is_pinned) {
-            Some(theirs) => {
-                given.insert(text.to_string());
-                Some(OsStr::new(theirs))
-            }
-            None => (!is_pinned || is_the_operators(orders, &text, value)).then_some(value.as_os_str()),
+        let treatment = environment::treatment(tool, &text);
+        let theirs = match treatment {
+            Treatment::Removed => None,
+            Treatment::Passes => Some(value.as_os_str()),
+            Treatment::Pinned => match prescribed(tool, orders, &text) {
+                Some(theirs) => {
+                    given.insert(text.to_string());
+                    Some(OsStr::new(theirs))
+                }
+                None => is_the_operators(orders, &text, value).then_some(value.as_os_str()),
+            },
         };
-        let theirs = theirs.filter(|_| !environment::is_removed(tool, &text));
         // The shims' own directory in PATH is no news.
         if theirs != Some(value) && text != "PATH" {
             child.changed.push(text.to_string());
         }
         if let Some(theirs) = theirs {
-            child.give(name, theirs, is_pinned);
+            child.give(name, theirs, treatment == Treatment::Pinned);
         }
     }
     let forced = environment::forced(tool);
@@ -90,8 +94,8 @@ pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
         .iter()
         .chain([(&"PATH".to_owned(), &orders.path)])
     {
-        let is_new = environment::is_pinned(name) && !given.contains(name) && !is_forced(name);
-        if is_new && !environment::is_removed(tool, name) {
+        let is_new = !given.contains(name) && !is_forced(name);
+        if is_new && environment::treatment(tool, name) == Treatment::Pinned {
             child.give(OsStr::new(name), OsStr::new(value), true);
             if name != "PATH" {
                 child.changed.push(name.clone());
