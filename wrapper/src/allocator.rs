@@ -23,8 +23,7 @@ unsafe impl Sync for Allocator {}
 
 impl Allocator {
     /// Without any memory yet.
-    #[allow(clippy::new_without_default, reason = "a static wants a constant")]
-    pub const fn new() -> Allocator {
+    pub const fn empty() -> Allocator {
         Allocator {
             is_taken: AtomicBool::new(false),
             heap: UnsafeCell::new(Dlmalloc::new()),
@@ -79,7 +78,7 @@ mod tests {
 
     #[test]
     fn threads_get_memory_that_is_theirs_alone() {
-        static ALLOCATOR: Allocator = Allocator::new();
+        static ALLOCATOR: Allocator = Allocator::empty();
         std::thread::scope(|scope| {
             for mark in 1..=4_u8 {
                 scope.spawn(move || {

@@ -9,7 +9,7 @@ use std::ffi::{c_char, c_int};
 // musl's own asks the kernel for memory again and again, which is a tenth of a governed call.
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: reeve::Allocator = reeve::Allocator::new();
+static ALLOCATOR: reeve::Allocator = reeve::Allocator::empty();
 
 /// C's `main`.
 #[unsafe(no_mangle)]

@@ -139,6 +139,11 @@ pub fn treatment(tool: Tool, name: &str) -> Treatment {
     if only_for_people {
         return Treatment::Removed;
     }
+    for_all(name)
+}
+
+/// What becomes of `name` whatever the tool.
+fn for_all(name: &str) -> Treatment {
     match row(name) {
         Some(row) => row.treatment,
         None if is_proxy(name) || is_of_a_family(name) => Treatment::Pinned,
@@ -162,10 +167,7 @@ const SECRET: &[&str] = &[
 
 /// Whether `name` changes what a governed tool does, so that the agent's value does not count.
 pub fn is_pinned(name: &str) -> bool {
-    match row(name) {
-        Some(row) => row.treatment != Treatment::Passes,
-        None => is_proxy(name) || is_of_a_family(name),
-    }
+    for_all(name) != Treatment::Passes
 }
 
 // Every variable of every call comes by these two, so one byte is compared in place, and the rest by a call only then.
