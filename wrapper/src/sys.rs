@@ -11,6 +11,7 @@ use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, Pid, fork};
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
@@ -27,6 +28,27 @@ pub unsafe fn arguments(count: c_int, words: *const *const c_char) -> Vec<OsStri
     (0..count)
         .map(|i| OsString::from_vec(unsafe { CStr::from_ptr(*words.add(i)) }.to_bytes().to_vec()))
         .collect()
+}
+
+/// What the process was given as its environment, in its order. This program never changes it.
+pub fn environment() -> impl Iterator<Item = &'static CStr> {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: the C runtime leaves here a list of NUL-terminated strings that ends with a null pointer, or nothing. Both live as
+    // long as the process, for nobody in it sets or removes a variable.
+    let mut next = unsafe { environ };
+    std::iter::from_fn(move || {
+        if next.is_null() {
+            return None;
+        }
+        // SAFETY: as above; the end of the list is not passed.
+        unsafe {
+            let entry = *next;
+            next = if entry.is_null() { ptr::null() } else { next.add(1) };
+            (!entry.is_null()).then(|| CStr::from_ptr(entry))
+        }
+    })
 }
 
 /// How the process found its standard descriptors, what it handles otherwise itself, and limits that are too low for it, to hand on
@@ -320,7 +342,7 @@ pub struct Program {
     /// The words, the program's own name first.
     pub args: Vec<CString>,
     /// `NAME=value` each.
-    pub environment: Vec<CString>,
+    pub environment: Vec<Cow<'static, CStr>>,
 }
 
 /// Starts `program` in the caller's process group with the caller's descriptors, and everything else as it was before we
@@ -419,10 +441,10 @@ fn exec(start: &Start<'_>) -> Errno {
     Errno::last()
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+fn pointers<S: AsRef<CStr>>(strings: &[S]) -> Vec<*const c_char> {
     strings
         .iter()
-        .map(|string| string.as_ptr())
+        .map(|string| string.as_ref().as_ptr())
         .chain([ptr::null()])
         .collect()
 }

@@ -1,39 +1,53 @@
 //! The environment the tool gets: the caller's, with everything that changes the tool's meaning as the operator had it.
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Variable};
 use crate::configuration::Configuration;
 use crate::inputs::Inputs;
 use argv::environment::{self, Treatment};
 use argv::{Surroundings, Tool};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, CString, NulError, OsStr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// The environment of the tool, and what was done to it.
 #[derive(Debug, Default)]
-pub struct Child {
+pub struct Child<'o> {
     /// In the caller's order; what is new comes last.
-    variables: Vec<(OsString, OsString)>,
+    variables: Vec<Given<'o>>,
     /// Names that were removed or put back, sorted.
     pub changed: Vec<String>,
     /// What the parser may know.
     pub around: Surroundings,
 }
 
-impl Child {
+/// A variable that the tool gets.
+#[derive(Debug)]
+struct Given<'o> {
+    name: &'o OsStr,
+    value: &'o OsStr,
+    /// Both, where they are the caller's own.
+    entry: Option<&'static CStr>,
+}
+
+impl<'o> Child<'o> {
     /// `NAME=value`, for exec, with what the inputs say that the tool gets instead, or not at all.
-    pub fn entries(&self, inputs: &Inputs) -> Vec<Vec<u8>> {
+    ///
+    /// # Errors
+    /// When the operator's value has a NUL in it.
+    pub fn entries(&self, inputs: &Inputs) -> Result<Vec<Cow<'static, CStr>>, NulError> {
         let instead = |name: &OsStr| inputs.environment.iter().rev().find(|(other, _)| name == *other);
         let known = self
             .variables
             .iter()
-            .filter(|(name, _)| inputs.passes(name))
-            .map(|(name, value)| match instead(name) {
-                Some((_, own)) => entry(name, OsStr::new(own)),
-                None => entry(name, value),
+            .filter(|variable| inputs.passes(variable.name))
+            .map(|variable| match (instead(variable.name), variable.entry) {
+                (Some((_, own)), _) => entry(variable.name, OsStr::new(own)),
+                (None, Some(entry)) => Ok(Cow::Borrowed(entry)),
+                (None, None) => entry(variable.name, variable.value),
             });
-        let is_new = |name: &str| self.variables.iter().all(|(known, _)| known != name);
+        let is_new = |name: &str| self.variables.iter().all(|known| known.name != name);
         let new = inputs
             .environment
             .iter()
@@ -43,67 +57,86 @@ impl Child {
     }
 
     /// Gives the tool a variable; what is known to change it, the parser gets to know too.
-    fn give(&mut self, name: &OsStr, value: &OsStr, is_pinned: bool) {
-        if is_pinned && let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+    fn give(&mut self, given: Given<'o>, is_pinned: bool) {
+        if is_pinned && let (Some(name), Some(value)) = (given.name.to_str(), given.value.to_str()) {
             self.around.environment.insert(name.to_owned(), value.to_owned());
         }
-        self.variables.push((name.to_owned(), value.to_owned()));
+        self.variables.push(given);
+    }
+
+    /// The same, for one that the caller did not give.
+    fn add(&mut self, name: &'o str, value: &'o str, is_pinned: bool) {
+        let given = Given {
+            name: OsStr::new(name),
+            value: OsStr::new(value),
+            entry: None,
+        };
+        self.give(given, is_pinned);
     }
 }
 
-fn entry(name: &OsStr, value: &OsStr) -> Vec<u8> {
+fn entry(name: &OsStr, value: &OsStr) -> Result<Cow<'static, CStr>, NulError> {
     // With room for the NUL that exec wants.
     let length = name.len().saturating_add(value.len()).saturating_add(2);
     let mut entry = Vec::with_capacity(length);
     entry.extend_from_slice(name.as_bytes());
     entry.push(b'=');
     entry.extend_from_slice(value.as_bytes());
-    entry
+    CString::new(entry).map(Cow::Owned)
 }
 
 /// Puts every pinned variable back to the operator's value, or removes it; sets the forced ones.
-pub fn clean(tool: Tool, orders: &Configuration, call: &Snapshot) -> Child {
-    let mut child = Child::default();
+pub fn clean<'o>(tool: Tool, orders: &'o Configuration, call: &Snapshot) -> Child<'o> {
+    let mut child = Child {
+        variables: Vec::with_capacity(call.environment.len()),
+        ..Child::default()
+    };
     let mut given = BTreeSet::new();
-    for (name, value) in &call.environment {
+    for &Variable { name, value, entry } in &call.environment {
         let text = name.to_string_lossy();
         let treatment = environment::treatment(tool, &text);
         let theirs = match treatment {
             Treatment::Removed => None,
-            Treatment::Passes => Some(value.as_os_str()),
+            Treatment::Passes => Some(value),
             Treatment::Pinned => match prescribed(tool, orders, &text) {
                 Some(theirs) => {
-                    given.insert(text.to_string());
+                    given.insert(text.clone());
                     Some(OsStr::new(theirs))
                 }
-                None => is_the_operators(orders, &text, value).then_some(value.as_os_str()),
+                None => is_the_operators(orders, &text, value).then_some(value),
             },
         };
+        let is_unchanged = theirs == Some(value);
         // The shims' own directory in PATH is no news.
-        if theirs != Some(value) && text != "PATH" {
-            child.changed.push(text.to_string());
+        if !is_unchanged && text != "PATH" {
+            child.changed.push(text.into_owned());
         }
-        if let Some(theirs) = theirs {
-            child.give(name, theirs, treatment == Treatment::Pinned);
+        if let Some(value) = theirs {
+            let given = Given {
+                name,
+                value,
+                entry: is_unchanged.then_some(entry),
+            };
+            child.give(given, treatment == Treatment::Pinned);
         }
     }
     let forced = environment::forced(tool);
     let is_forced = |name: &str| forced.iter().any(|(other, _)| *other == name);
-    for (name, value) in orders
+    let prescribed = orders
         .environment
         .iter()
-        .chain([(&"PATH".to_owned(), &orders.path)])
-    {
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in prescribed.chain([("PATH", orders.path.as_str())]) {
         let is_new = !given.contains(name) && !is_forced(name);
         if is_new && environment::treatment(tool, name) == Treatment::Pinned {
-            child.give(OsStr::new(name), OsStr::new(value), true);
+            child.add(name, value, true);
             if name != "PATH" {
-                child.changed.push(name.clone());
+                child.changed.push(name.to_owned());
             }
         }
     }
     for (name, value) in forced.iter().filter(|(name, _)| !given.contains(*name)) {
-        child.give(OsStr::new(name), OsStr::new(value), environment::is_pinned(name));
+        child.add(name, value, environment::is_pinned(name));
     }
     child.changed.sort();
     child
@@ -172,11 +205,19 @@ mod tests {
         let mut call = Snapshot::take(tool, Vec::new()).unwrap();
         call.environment = caller
             .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .filter_map(|(name, value)| {
+                // For as long as the process lives, as a process's own environment.
+                let entry = Box::leak(
+                    CString::new(format!("{name}={value}"))
+                        .unwrap()
+                        .into_boxed_c_str(),
+                );
+                Variable::read(entry)
+            })
             .collect();
         let child = clean(tool, &orders, &call);
-        let entries = child.entries(&Inputs::default());
-        let text = |entry: Vec<u8>| String::from_utf8(entry).unwrap();
+        let entries = child.entries(&Inputs::default()).unwrap();
+        let text = |entry: Cow<CStr>| entry.to_str().unwrap().to_owned();
         (entries.into_iter().map(text).collect(), child.changed)
     }
 

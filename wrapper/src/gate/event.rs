@@ -25,7 +25,7 @@ pub fn compose(
     call: &Snapshot,
     identity: &Identity,
     judgement: &Judgement,
-    child: &Child,
+    child: &Child<'_>,
     binary: Option<&Path>,
     redactor: &Redactor,
 ) -> Event {

@@ -37,7 +37,7 @@ impl Judgement {
         file: &Path,
         orders: &Configuration,
         identity: &Identity,
-        child: &Child,
+        child: &Child<'_>,
     ) -> Result<Judgement, Stop> {
         let (governance, policy_digest) = load(file, orders, identity.level)?;
         // The kernel takes it back as a whole in a moment; to take it apart first would only keep the caller waiting.
@@ -151,7 +151,7 @@ pub fn place_for_copies(file: &Path, orders: &Configuration) -> PathBuf {
 }
 
 /// The contents of the tool's own configuration files, or why they cannot be trusted.
-fn configuration_files(tool: Tool, orders: &Configuration, child: &Child) -> Result<Vec<Found>, String> {
+fn configuration_files(tool: Tool, orders: &Configuration, child: &Child<'_>) -> Result<Vec<Found>, String> {
     let variable = |name: &str| child.around.variable(name).map(str::to_owned);
     if let Some(why) = tool_files::unclear(tool, variable) {
         return Err(why);

@@ -150,19 +150,20 @@ struct Ready {
 fn program(
     real: &RealTool,
     call: &Snapshot,
-    child: &environment::Child,
+    child: &environment::Child<'_>,
     inputs: &Inputs,
     event: &audit_event::Event,
 ) -> Result<Program, Stop> {
-    let mut environment = child.entries(inputs);
-    environment.push(format!("REEVE_REQUEST_ID={}", event.request_id).into_bytes());
-    let strings = |words: Vec<Vec<u8>>| words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let no_nul = |error| Stop::system(std::io::Error::other(error));
+    let mut environment = child.entries(inputs).map_err(no_nul)?;
+    let id = CString::new(format!("REEVE_REQUEST_ID={}", event.request_id)).map_err(no_nul)?;
+    environment.push(id.into());
+    let words = call.args.iter().map(|word| CString::new(word.as_bytes()));
     Ok(Program {
         path: CString::new(real.path.as_os_str().as_bytes()).map_err(no_nul)?,
         file: (!real.is_script).then(|| real.file.as_raw_fd()),
-        args: strings(call.args.iter().map(|word| word.as_bytes().to_vec()).collect()).map_err(no_nul)?,
-        environment: strings(environment).map_err(no_nul)?,
+        args: words.collect::<Result<_, _>>().map_err(no_nul)?,
+        environment,
     })
 }
 
@@ -171,7 +172,7 @@ fn refuse_misconfigured(
     call: &Snapshot,
     file: &Path,
     orders: &Configuration,
-    child: &environment::Child,
+    child: &environment::Child<'_>,
     sidecar: Result<Sidecar, CannotRecord>,
     error: ConfigurationError,
 ) -> Stop {

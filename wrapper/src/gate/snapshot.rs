@@ -1,11 +1,13 @@
 //! What the gate was called with, taken once at the start: everything later works on this and never looks again.
 
 use crate::inputs::Inputs;
+use crate::sys;
 use argv::Tool;
 use nix::unistd::{getcwd, getgid, getpid, getppid, getuid};
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 /// One call.
 #[derive(Debug)]
@@ -15,7 +17,7 @@ pub struct Snapshot {
     /// All words, the name first.
     pub args: Vec<OsString>,
     /// The environment as it was given, in its order; of a variable that is named twice the first, which is what programs take.
-    pub environment: Vec<(OsString, OsString)>,
+    pub environment: Vec<Variable>,
     /// The working directory, or why it is not known.
     pub cwd: String,
     /// Real user id.
@@ -39,7 +41,7 @@ impl Snapshot {
         Ok(Snapshot {
             tool,
             args,
-            environment: first_of_each(std::env::vars_os()),
+            environment: first_of_each(sys::environment().filter_map(Variable::read)),
             cwd: getcwd().map_or_else(
                 |error| format!("({})", error.desc()),
                 |path| path.to_string_lossy().into_owned(),
@@ -69,21 +71,41 @@ impl Snapshot {
     pub fn variable(&self, name: &str) -> Option<String> {
         self.environment
             .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.to_string_lossy().into_owned())
+            .find(|variable| variable.name == name)
+            .map(|variable| variable.value.to_string_lossy().into_owned())
     }
 }
 
-fn first_of_each(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
-    let all: Vec<(OsString, OsString)> = variables.collect();
+/// A variable of this process's environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// What stands before the `=`. It may begin with one.
+    pub name: &'static OsStr,
+    /// What stands behind it.
+    pub value: &'static OsStr,
+    /// Both, as they were given.
+    pub entry: &'static CStr,
+}
+
+impl Variable {
+    /// Nothing for an entry that names none.
+    pub fn read(entry: &'static CStr) -> Option<Variable> {
+        let bytes = entry.to_bytes();
+        let sign = bytes.iter().skip(1).position(|byte| *byte == b'=')?;
+        let (name, value) = bytes.split_at_checked(sign.saturating_add(1))?;
+        Some(Variable {
+            name: OsStr::from_bytes(name),
+            value: OsStr::from_bytes(value.get(1..)?),
+            entry,
+        })
+    }
+}
+
+fn first_of_each(variables: impl Iterator<Item = Variable>) -> Vec<Variable> {
     let mut names = BTreeSet::new();
-    let is_first: Vec<bool> = all
-        .iter()
-        .map(|(name, _)| names.insert(name.as_os_str()))
-        .collect();
-    all.into_iter()
-        .zip(is_first)
-        .filter_map(|(variable, is_first)| is_first.then_some(variable))
+    // The length first: most names differ in it.
+    variables
+        .filter(|variable| names.insert((variable.name.len(), variable.name)))
         .collect()
 }
 

@@ -174,7 +174,7 @@ fn program(options: &Run, session: &Session, sidecar: &SidecarProcess) -> Result
             .collect::<Result<_, _>>()?,
         environment: environment(session, sidecar, path)
             .into_iter()
-            .map(c_string)
+            .map(|entry| c_string(entry).map(Into::into))
             .collect::<Result<_, _>>()?,
     })
 }
