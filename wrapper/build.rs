@@ -5,11 +5,14 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let is_static = features.split(',').any(|feature| feature == "crt-static");
-    for script in ["no_unwinding", "governed_functions"] {
+    for script in ["no_unwinding", "governed_functions", "one_piece"] {
         let script = format!("{}/link/{script}.ld", env!("CARGO_MANIFEST_DIR"));
         println!("cargo:rerun-if-changed={script}");
         if is_static {
             println!("cargo:rustc-link-arg-bins=-Wl,-T,{script}");
         }
+    }
+    if is_static {
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,noseparate-code");
     }
 }

@@ -168,7 +168,10 @@ impl Session {
         private_directories(&shims)?;
         let copy = shims.join(".reeve");
         let failed = |error| cannot_create(&copy, &error);
-        fs::copy("/proc/self/exe", &copy).map_err(failed)?;
+        // In one piece: so the page cache holds it in large pieces (where the file system knows such), of which a program's start
+        // takes many pages at once. A copy by the kernel comes page by page.
+        let program = fs::read("/proc/self/exe").map_err(failed)?;
+        fs::write(&copy, program).map_err(failed)?;
         fs::set_permissions(&copy, Permissions::from_mode(0o500)).map_err(failed)?;
         governed(policies)
             .into_iter()
