@@ -140,15 +140,19 @@ def main(directory):
         return 3, {"verify": "unreadable"}
     ledger, first, is_torn = Ledger(), None, False
     for name in names:
-        lines = open(os.path.join(directory, name), "rb").read().split(b"\n")
-        is_torn = lines.pop() != b""
+        data = open(os.path.join(directory, name), "rb").read()
+        end = data.find(b"\0")
+        end = data.rfind(b"\n", 0, len(data) if end < 0 else end) + 1
+        lines, tail = data[:end].split(b"\n")[:-1], data[end:]
+        torn = tail.rstrip(b"\0")
+        is_torn = torn != b"" or (tail != b"" and name != names[-1])
         for number, line in enumerate(lines):
             try:
                 ledger.record(line, number == 0)
             except (AssertionError, ValueError, KeyError, IndexError) as error:
                 return 2, {"verify": "tampered", "file": name, "line": number + 1, "what": str(error)}
             first = ledger.next - 1 if first is None else first
-        if is_torn and name != names[-1]:
+        if b"\n" in torn[:-1] or len(tail) - len(torn) > 2**20 or is_torn and name != names[-1]:
             return 2, {"verify": "tampered", "file": name, "line": len(lines) + 1, "what": "torn"}
     found = {"records": ledger.next - (first or 0), "epoch": ledger.epoch,
              "head": ledger.head.hex(), "root": root(ledger.peaks).hex()}

@@ -3,6 +3,7 @@
 //! - [`event`]: the audit event, one per decision; the outcome that follows it.
 //! - [`frame`]: what the gate and the sidecar say to each other over the Unix socket.
 //! - [`chain`]: the ledger's line format and its hash chain, with a verifier over bytes.
+//! - [`room`]: where a segment's records end, and what may stand behind them.
 //! - [`tree`]: the Merkle tree over those lines; inclusion and consistency proofs.
 //! - [`note`]: signed checkpoints of the tree.
 //! - [`records`]: what the writer's own records say: OPEN, CHECKPOINT, SEAL, PRUNE.
@@ -21,6 +22,7 @@ pub mod note;
 pub mod pin;
 pub mod records;
 pub mod redact;
+pub mod room;
 pub mod tree;
 pub mod verify;
 

@@ -36,10 +36,20 @@ enum Fault {
     PowerLoss(usize),
 }
 
+/// So much of a segment reaches the disk as a whole. Smaller than a page, so that records have several.
+const PIECE: usize = 100;
+/// So much room is made.
+const ROOM: usize = 3000;
+
 #[derive(Debug, Default)]
 struct Segment {
     bytes: Vec<u8>,
-    synced: usize,
+    /// Where the records end; room follows.
+    end: usize,
+    /// What is on the disk for certain.
+    durable: Vec<u8>,
+    /// The least length since then.
+    cut: Option<usize>,
     /// Whether its directory entry is durable.
     is_named: bool,
 }
@@ -105,11 +115,12 @@ impl LedgerFile for FaultyFile {
             Some(Fault::ShortWrite(part) | Fault::TruncateFails(part)) => part % bytes.len(),
             Some(Fault::NoSpace) => 0,
             _ => {
-                segment.bytes.extend_from_slice(bytes);
+                segment.write(bytes);
+                segment.end += bytes.len();
                 return Ok(());
             }
         };
-        segment.bytes.extend_from_slice(&bytes[..part]);
+        segment.write(&bytes[..part]);
         if matches!(fault, Some(Fault::ShortWrite(_) | Fault::NoSpace)) {
             disk.fault = None;
         }
@@ -124,7 +135,8 @@ impl LedgerFile for FaultyFile {
         let Some(segment) = disk.segments.get_mut(&self.1) else {
             return Err(eio());
         };
-        segment.synced = segment.bytes.len();
+        segment.durable = segment.bytes.clone();
+        segment.cut = None;
         Ok(())
     }
 
@@ -136,9 +148,73 @@ impl LedgerFile for FaultyFile {
         let Some(segment) = disk.segments.get_mut(&self.1) else {
             return Err(eio());
         };
-        segment.bytes.truncate(usize::try_from(length).unwrap());
-        segment.synced = segment.synced.min(segment.bytes.len());
+        segment.truncate(usize::try_from(length).unwrap());
         Ok(())
+    }
+
+    fn cut_room(&mut self) -> io::Result<()> {
+        let end = self
+            .0
+            .borrow()
+            .segments
+            .get(&self.1)
+            .map_or(0, |segment| segment.end);
+        self.truncate(end as u64)
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        let disk = &mut *self.0.borrow_mut();
+        if disk.operate()? || disk.fails(Fault::NoSpace) {
+            return Err(eio());
+        }
+        let segment = disk.segments.get_mut(&self.1).ok_or_else(eio)?;
+        segment.bytes.resize(segment.end + ROOM, 0);
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Behind the records.
+    fn write(&mut self, bytes: &[u8]) {
+        let behind = self.end + bytes.len();
+        if self.bytes.len() < behind {
+            self.bytes.resize(behind, 0);
+        }
+        self.bytes[self.end..behind].copy_from_slice(bytes);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+        self.end = self.end.min(length);
+        self.cut = Some(self.cut.map_or(length, |before| before.min(length)));
+    }
+
+    /// What is there after the power was lost. Of what is beyond the durable end a beginning is kept; of what was written over,
+    /// any of its pieces; and a cut may not have been.
+    fn after_power_loss(&self, mut chance: usize) -> Vec<u8> {
+        let mut draw = |sides: usize| {
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (chance >> 33) % sides
+        };
+        if self.cut.is_some_and(|cut| cut < self.durable.len()) && draw(2) == 0 {
+            return self.durable.clone();
+        }
+        let old = self
+            .durable
+            .len()
+            .min(self.cut.unwrap_or(usize::MAX))
+            .min(self.bytes.len());
+        let mut kept = self.bytes[..old].to_vec();
+        for (kept, before) in kept.chunks_mut(PIECE).zip(self.durable[..old].chunks(PIECE)) {
+            if draw(2) == 0 {
+                kept.copy_from_slice(before);
+            }
+        }
+        let beyond = &self.bytes[old..];
+        kept.extend_from_slice(&beyond[..draw(beyond.len() + 1)]);
+        kept
     }
 }
 
@@ -216,9 +292,8 @@ fn crash_into(disk: &Disk, directory: &Path, kept: usize) {
         if !segment.is_named && kept.is_multiple_of(2) {
             continue;
         }
-        let unsynced = segment.bytes.len() - segment.synced;
-        let length = segment.synced + if unsynced == 0 { 0 } else { kept % (unsynced + 1) };
-        std::fs::write(directory.join(segment_name(*number)), &segment.bytes[..length]).unwrap();
+        let found = segment.after_power_loss(kept);
+        std::fs::write(directory.join(segment_name(*number)), found).unwrap();
     }
     let keys = if kept.is_multiple_of(3) {
         disk.keys
@@ -237,6 +312,7 @@ fn crash_into(disk: &Disk, directory: &Path, kept: usize) {
 enum Step {
     Commit(usize),
     Rotate,
+    MakeRoom,
 }
 
 fn steps() -> impl Strategy<Value = Vec<(Fault, Step)>> {
@@ -252,7 +328,12 @@ fn steps() -> impl Strategy<Value = Vec<(Fault, Step)>> {
         1 => Just(Fault::PromoteFails),
         2 => (1_usize..12).prop_map(Fault::PowerLoss),
     ];
-    let step = prop_oneof![3 => (1_usize..5).prop_map(Step::Commit), 1 => Just(Step::Rotate)];
+    let step = prop_oneof![
+        4 => Just(Step::Commit(1)),
+        2 => (2_usize..5).prop_map(Step::Commit),
+        1 => Just(Step::Rotate),
+        2 => Just(Step::MakeRoom),
+    ];
     proptest::collection::vec((fault, step), 1..40)
 }
 
@@ -297,6 +378,9 @@ fn run(disk: &Rc<RefCell<Disk>>, plan: &[(Fault, Step)]) -> Vec<String> {
             }
             Step::Rotate => match store.rotate() {
                 Ok(()) | Err(CommitError::Write(_) | CommitError::Broken(_)) => {}
+            },
+            Step::MakeRoom => match store.make_room() {
+                Ok(()) | Err(_) => {} // records go on without it
             },
         }
     }

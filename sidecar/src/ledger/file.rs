@@ -1,8 +1,9 @@
 //! The little that the ledger needs of files and of their directory, so that a test can put failing ones in their place.
 
+use audit_event::room::ROOM;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The present epoch's private key.
@@ -12,14 +13,18 @@ pub const NEXT_KEY: &str = "key.next";
 /// The last checkpoint: an anchor for whoever looks only here.
 const CHECKPOINT: &str = "checkpoint";
 
-/// An append-only file.
+/// A file of records, and behind them room ([`audit_event::room`]) or nothing.
 pub trait LedgerFile {
-    /// Writes all of `bytes` at the end, or fails having written any part of them.
+    /// Writes all of `bytes` behind the records, into room or beyond, or fails having written any part of them.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes what was appended durable.
     fn sync(&mut self) -> io::Result<()>;
-    /// Cuts the file to `length`.
+    /// Cuts the file to `length`; there is no room then.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
+    /// Cuts off what room there is.
+    fn cut_room(&mut self) -> io::Result<()>;
+    /// Makes room behind the records when half of it is used up, or fails and leaves what there is.
+    fn make_room(&mut self) -> io::Result<()>;
 }
 
 /// The directory that the segments are in.
@@ -156,14 +161,19 @@ pub struct SegmentFile {
     file: File,
     device: u64,
     inode: u64,
+    /// Where the records end.
+    end: u64,
+    /// Where the file ends.
+    size: u64,
 }
 
 impl SegmentFile {
-    /// Opens or creates it.
+    /// Opens or creates it. It has no room: what a writer before this one had made, the walk at the start has cut off.
     pub fn open(path: &Path) -> io::Result<SegmentFile> {
         let file = OpenOptions::new()
             .create(true)
-            .append(true)
+            .truncate(false)
+            .write(true)
             .mode(0o640)
             .open(path)?;
         let metadata = file.metadata()?;
@@ -172,12 +182,14 @@ impl SegmentFile {
             file,
             device: metadata.dev(),
             inode: metadata.ino(),
+            end: metadata.len(),
+            size: metadata.len(),
         })
     }
 
-    /// Whether the name still leads to the file we write, it has no other name, and its length is `expected`: a deleted or
+    /// Whether the name still leads to the file we write, it has no other name, and it is as long as we made it: a deleted or
     /// replaced ledger would swallow records, and one that others write is not ours alone.
-    pub fn check_identity(&self, expected: u64) -> Result<(), String> {
+    pub fn check_identity(&self) -> Result<(), String> {
         let at = self.path.display();
         let found = std::fs::symlink_metadata(&self.path)
             .map_err(|error| format!("{at} is gone: {error}; restart the sidecar"))?;
@@ -190,19 +202,27 @@ impl SegmentFile {
                 found.nlink()
             ));
         }
-        if found.size() != expected {
+        if found.size() != self.size {
             return Err(format!(
-                "{at} has {} bytes where {expected} were written: somebody else wrote or cut it; run `reeve audit verify`",
-                found.size()
+                "{at} has {} bytes where {} were written: somebody else wrote or cut it; run `reeve audit verify`",
+                found.size(),
+                self.size
             ));
         }
         Ok(())
     }
 }
 
+/// So much of the room is filled at once. The page cache takes what is written at once as one piece where it can, and a
+/// sync after a change in a piece writes all of it: a page each costs no more than what changes.
+const PIECE: [u8; 4096] = [0; 4096];
+
 impl LedgerFile for SegmentFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        self.file.write_all_at(bytes, self.end)?;
+        self.end = self.end.saturating_add(bytes.len() as u64);
+        self.size = self.size.max(self.end);
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -210,6 +230,37 @@ impl LedgerFile for SegmentFile {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)
+        self.file.set_len(length)?;
+        (self.end, self.size) = (length, length);
+        Ok(())
+    }
+
+    fn cut_room(&mut self) -> io::Result<()> {
+        if self.size > self.end {
+            self.truncate(self.end)?;
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.size.saturating_sub(self.end) > ROOM / 2 {
+            return Ok(());
+        }
+        let page = PIECE.len() as u64;
+        let until = self.end.saturating_add(ROOM);
+        loop {
+            // To the border of a page, and from there on in whole ones.
+            let border = self.size.saturating_add(1).next_multiple_of(page);
+            if border > until {
+                return Ok(());
+            }
+            let length = usize::try_from(border.saturating_sub(self.size)).unwrap_or(PIECE.len());
+            let piece = PIECE.get(..length).unwrap_or(&PIECE);
+            if let Err(error) = self.file.write_all_at(piece, self.size) {
+                self.file.set_len(self.size)?; // a part of it may be there
+                return Err(error);
+            }
+            self.size = border;
+        }
     }
 }

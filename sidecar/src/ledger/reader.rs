@@ -7,6 +7,7 @@ use super::io_failure;
 use super::recovery::{MAX_LINE, segments};
 use crate::exit::{Exit, Failure};
 use audit_event::chain::{Fields, Hash, Kind};
+use audit_event::room;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -85,9 +86,15 @@ impl Reader {
             let Some(at) = self.at()? else { break };
             let begin = at.offset;
             line.clear();
-            let read = (&mut at.file).take(MAX_LINE).read_until(b'\n', &mut line);
-            read.map_err(|error| io_failure(&at.path, &error))?;
-            let Some(whole) = line.strip_suffix(b"\n") else {
+            let begins = at.file.fill_buf().map(|bytes| bytes.first().copied());
+            let in_room = begins.map_err(|error| io_failure(&at.path, &error))? == Some(0);
+            if in_room {
+                line.push(0); // there is nothing to read, and no way on
+            } else {
+                let read = (&mut at.file).take(MAX_LINE).read_until(b'\n', &mut line);
+                read.map_err(|error| io_failure(&at.path, &error))?;
+            }
+            let Some(whole) = room::line(&line) else {
                 // The end for now, or a line that is being written.
                 at.file
                     .seek(SeekFrom::Start(begin))
@@ -173,9 +180,7 @@ pub fn first_seq(path: &Path) -> Result<Option<u64>, Failure> {
         .take(MAX_LINE)
         .read_until(b'\n', &mut line)
         .map_err(|error| io_failure(path, &error))?;
-    let fields = line
-        .strip_suffix(b"\n")
-        .and_then(|line| Fields::read(line).ok().map(|fields| fields.seq));
+    let fields = room::line(&line).and_then(|line| Fields::read(line).ok().map(|fields| fields.seq));
     Ok(fields)
 }
 

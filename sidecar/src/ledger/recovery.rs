@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::window::{Key, Known, Window, digest};
 use audit_event::chain::{Cursor, Fields, Kind};
 use audit_event::note::PublicKey;
+use audit_event::room;
 use audit_event::tree::Tree;
 use audit_event::verify::{Checked, Verifier};
 use audit_event::{Decision, EventId};
@@ -75,12 +76,13 @@ pub fn recover(directory: &Path) -> Result<Recovered, Failure> {
         orphans: Orphans::default(),
         spools: BTreeMap::new(),
         length: 0,
+        has_tail: false,
         torn: None,
     };
     for (_, file) in segments.iter().skip(segments.len().saturating_sub(WALKED)) {
         walk.segment(file, *file == path)?;
     }
-    if walk.torn.is_some() {
+    if walk.has_tail {
         let cut = OpenOptions::new().write(true).open(&path);
         cut.and_then(|file| file.set_len(walk.length).and_then(|()| file.sync_all()))
             .map_err(|error| io_failure(&path, &error))?;
@@ -135,6 +137,8 @@ struct Walk {
     orphans: Orphans,
     spools: BTreeMap<String, (u64, String)>,
     length: u64,
+    /// Something follows the records of the last segment: room, or a torn line.
+    has_tail: bool,
     torn: Option<Torn>,
 }
 
@@ -151,8 +155,11 @@ impl Walk {
             if read.map_err(|error| io_failure(segment, &error))? == 0 {
                 break;
             }
-            let Some(line) = bytes.strip_suffix(b"\n") else {
-                self.tear(segment, &bytes, is_last)?;
+            let Some(line) = room::line(&bytes) else {
+                let most = MAX_LINE.saturating_add(room::ROOM).saturating_add(1);
+                let read = (&mut reader).take(most).read_to_end(&mut bytes);
+                read.map_err(|error| io_failure(segment, &error))?;
+                self.tail(segment, &bytes, is_last)?;
                 break;
             };
             let checked = Checked::of(line);
@@ -171,23 +178,24 @@ impl Walk {
         }
     }
 
-    fn tear(&mut self, segment: &Path, bytes: &[u8], is_last: bool) -> Result<(), Failure> {
-        if !is_last || bytes.len() as u64 >= MAX_LINE {
+    fn tail(&mut self, segment: &Path, tail: &[u8], is_last: bool) -> Result<(), Failure> {
+        let torn = room::torn(tail)
+            .ok()
+            .filter(|torn| is_last && (torn.len() as u64) < MAX_LINE);
+        let Some(torn) = torn else {
             return Err(damaged(
                 segment,
                 0,
                 "a line without its end stands where none can",
             ));
+        };
+        self.has_tail = true;
+        if !torn.is_empty() {
+            let bytes = torn.len();
+            tracing::warn!(bytes, "a torn last line is cut off; it was never acknowledged");
+            let sha256 = base16ct::lower::encode_string(&Sha256::digest(torn));
+            self.torn = Some(Torn { bytes, sha256 });
         }
-        let sha256 = base16ct::lower::encode_string(&Sha256::digest(bytes));
-        tracing::warn!(
-            bytes = bytes.len(),
-            "a torn last line is cut off; it was never acknowledged"
-        );
-        self.torn = Some(Torn {
-            bytes: bytes.len(),
-            sha256,
-        });
         Ok(())
     }
 

@@ -327,7 +327,7 @@ impl Desk {
 
     fn commit(&mut self, items: &[Item]) -> Result<Vec<Written>, CommitError> {
         let begun = Instant::now();
-        let done = match self.store.file().check_identity(self.store.length()) {
+        let done = match self.store.file().check_identity() {
             Ok(()) => self.store.commit(items),
             Err(why) => Err(self.store.give_up(why)),
         };
@@ -425,7 +425,7 @@ impl Desk {
     fn tick(&mut self) {
         self.ticked = Instant::now();
         self.shared.update(|_| {});
-        if let Err(why) = self.store.file().check_identity(self.store.length()) {
+        if let Err(why) = self.store.file().check_identity() {
             let error = self.store.give_up(why);
             tracing::error!(%error, "nothing can be recorded");
             self.report(Some(error.to_string()));
@@ -447,6 +447,11 @@ impl Desk {
         }
         if let Err(failure) = self.prune() {
             tracing::error!(%failure, "old segments cannot be removed");
+        }
+        if self.stage == Stage::Free
+            && let Err(error) = self.store.make_room()
+        {
+            tracing::warn!(%error, "the ledger gets no room in advance; records take a little longer");
         }
         self.report(None);
     }
@@ -513,7 +518,7 @@ impl Desk {
         self.close(&open, "the sidecar stopped before the tool ended");
         self.store
             .file()
-            .check_identity(self.store.length())
+            .check_identity()
             .map_err(|why| Failure::new(Exit::Io, why))
             .and_then(|()| {
                 self.store

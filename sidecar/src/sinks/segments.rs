@@ -4,6 +4,7 @@
 use super::record::{Record, Source};
 use crate::shared::Shared;
 use audit_event::chain::Fields;
+use audit_event::room;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -173,20 +174,20 @@ impl Place {
         Ok(())
     }
 
-    /// The next whole line; `None` at the end, for now. Room that is filled with zeros in advance is the end.
+    /// The next whole line; `None` at the end, for now. Room is the end, and so is a line that is being written into it.
     fn next(&mut self) -> io::Result<Option<Record>> {
         self.line.clear();
         let limit = MAX_LINE.saturating_add(1);
+        let begins = self.reader.fill_buf().map(|bytes| bytes.first().copied());
+        if begins.map_err(|error| named(&self.path, &error))? == Some(0) {
+            return Ok(None);
+        }
         (&mut self.reader)
             .take(limit as u64)
             .read_until(b'\n', &mut self.line)
             .map_err(|error| named(&self.path, &error))?;
-        let Some(line) = self
-            .line
-            .strip_suffix(b"\n")
-            .filter(|line| line.first() != Some(&0))
-        else {
-            if self.line.len() >= limit && self.line.first() != Some(&0) {
+        let Some(line) = room::line(&self.line) else {
+            if self.line.len() >= limit && !self.line.contains(&0) {
                 return Err(io::Error::other(format!(
                     "{}: a line is longer than {MAX_LINE} bytes; run `reeve audit verify`",
                     self.path.display()

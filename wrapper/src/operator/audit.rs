@@ -8,8 +8,6 @@ use audit_event::chain::{Kind, Line};
 use audit_event::verify::{Report, State};
 use audit_event::{Event, Outcome};
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,11 +70,11 @@ fn words(record: &Path, report: &Report) -> String {
 pub fn tail(options: &Tail) -> Result<i32, Failure> {
     let record = record(options.record.as_deref())?;
     let mut last: VecDeque<String> = VecDeque::new();
-    let files = ledger::segments(&record)?;
-    for file in &files {
+    let mut newest = None;
+    for file in &ledger::segments(&record)? {
         let mut lines = ledger::Lines::open(file)?;
-        while let Some(bytes) = lines.next()? {
-            let Some(text) = shown(bytes, options.json) else {
+        while let Some(line) = lines.next()? {
+            let Some(text) = shown(line, options.json) else {
                 continue;
             };
             if last.len() >= options.lines {
@@ -86,55 +84,39 @@ pub fn tail(options: &Tail) -> Result<i32, Failure> {
                 last.push_back(text);
             }
         }
+        newest = Some(lines);
     }
     print(&last.into_iter().collect::<String>())?;
-    match files.last().filter(|_| options.follow) {
-        Some(newest) => follow(&record, newest, options.json),
+    match newest.filter(|_| options.follow) {
+        Some(lines) => follow(&record, lines, options.json),
         None => Ok(Exit::Ok.code()),
     }
 }
 
 /// Prints what is added, until the caller is interrupted or the reader goes away. Goes on with the next segment when there
 /// is one.
-fn follow(record: &Path, path: &Path, as_json: bool) -> Result<i32, Failure> {
-    let io = |path: &Path, cause| {
-        Failure::from(LedgerError::Io {
-            path: path.to_owned(),
-            cause,
-        })
-    };
-    let mut path = path.to_owned();
-    let mut reader = BufReader::new(File::open(&path).map_err(|cause| io(&path, cause))?);
-    reader.seek(SeekFrom::End(0)).map_err(|cause| io(&path, cause))?;
-    let mut line = Vec::new();
+fn follow(record: &Path, mut lines: ledger::Lines, as_json: bool) -> Result<i32, Failure> {
     loop {
-        reader
-            .read_until(b'\n', &mut line)
-            .map_err(|cause| io(&path, cause))?;
-        if line.ends_with(b"\n") {
-            if let Some(text) = shown(&line, as_json) {
-                print(&text)?;
-            }
-            line.clear();
-            continue;
-        }
         let later = ledger::segments(record)?
             .into_iter()
-            .find(|other| line.is_empty() && *other > path);
-        match later {
-            Some(next) => {
-                reader = BufReader::new(File::open(&next).map_err(|cause| io(&next, cause))?);
-                path = next;
+            .find(|other| other.as_path() > lines.path());
+        // A segment that another follows is whole by now.
+        while let Some(line) = lines.next()? {
+            if let Some(text) = shown(line, as_json) {
+                print(&text)?;
             }
-            None => std::thread::sleep(LOOK_EVERY), // a line that is half written stays in the buffer
+        }
+        match later {
+            Some(next) => lines = ledger::Lines::open(&next)?,
+            None => std::thread::sleep(LOOK_EVERY),
         }
     }
 }
 
 /// One record as it is shown; `None` for what is not a decision or an outcome, and for a line that cannot be read
 /// (`verify` is the command that says so).
-pub fn shown(bytes: &[u8], as_json: bool) -> Option<String> {
-    let line = Line::read(bytes.strip_suffix(b"\n").unwrap_or(bytes)).ok()?;
+pub fn shown(line: &[u8], as_json: bool) -> Option<String> {
+    let line = Line::read(line).ok()?;
     if as_json {
         return matches!(line.kind, Kind::Event | Kind::Exit).then(|| format!("{}\n", line.data.get()));
     }

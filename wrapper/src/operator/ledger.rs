@@ -2,16 +2,20 @@
 
 use audit_event::chain::Broken;
 use audit_event::note::NoteError;
+use audit_event::room;
 use audit_event::verify::{Anchor, Checked, Report, Verifier};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 
 /// A record is at most a frame and its envelope.
 const MAX_LINE: usize = 2 * audit_event::frame::MAX_FRAME;
 /// So much is read before it is judged.
 const CHUNK: usize = 2 << 20;
+/// Between two looks at a tail that a sidecar may be writing.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How many threads judge lines by themselves; putting them in order is one thread's work and takes less.
 const JUDGES: usize = 2;
 
@@ -87,15 +91,17 @@ pub fn verify(record: &Path, anchors: &[PathBuf]) -> Result<Report, LedgerError>
     let mut torn = None;
     for (index, file) in files.iter().enumerate() {
         verifier.begin_segment(&file.display().to_string());
-        let rest = judge(file, &mut verifier)?;
+        let tail = judge(file, &mut verifier)?;
         let is_last = index.saturating_add(1) == files.len();
-        match rest {
-            Some(length) if is_last && length < MAX_LINE => torn = Some(length),
-            Some(length) => {
-                let broken = Broken::Malformed(format!("the line is torn after {length} bytes"));
+        match room::torn(&tail) {
+            _ if tail.is_empty() => {}
+            Ok([]) if is_last => {} // room
+            Ok(line) if is_last && line.len() < MAX_LINE => torn = Some(line.len()),
+            Ok(line) => {
+                let broken = Broken::Malformed(format!("the line is torn after {} bytes", line.len()));
                 verifier.record(&Err(broken));
             }
-            None => {}
+            Err(strange) => verifier.record(&Err(Broken::Malformed(strange.to_string()))),
         }
         if verifier.is_over() {
             break;
@@ -113,31 +119,55 @@ fn anchor(path: &Path) -> Result<Anchor, LedgerError> {
     Anchor::read(&text).map_err(|cause| LedgerError::Anchor { path, cause })
 }
 
-/// Reads one segment in chunks and has its lines judged; returns the length of a last line without its LF.
-fn judge(file: &Path, verifier: &mut Verifier) -> Result<Option<usize>, LedgerError> {
+/// Reads one segment in chunks and has its lines judged; returns the tail ([`room`]), or nothing when what comes before it
+/// decides already.
+fn judge(file: &Path, verifier: &mut Verifier) -> Result<Vec<u8>, LedgerError> {
     let io = |cause| LedgerError::Io {
         path: file.to_owned(),
         cause,
     };
     let mut source = File::open(file).map_err(io)?;
     let mut buffer = Vec::with_capacity(CHUNK.saturating_add(MAX_LINE));
+    let mut offset = 0_u64;
     loop {
-        let wanted = CHUNK.max(1) as u64;
         let read = Read::by_ref(&mut source)
-            .take(wanted)
+            .take(CHUNK as u64)
             .read_to_end(&mut buffer)
             .map_err(io)?;
-        let whole = buffer
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at.saturating_add(1));
-        let (lines, rest) = buffer.split_at(whole);
+        let (lines, tail) = room::split(&buffer);
         judge_lines(lines, verifier);
-        let left = rest.len();
-        if read == 0 || verifier.is_over() || left > MAX_LINE {
-            return Ok((left > 0 && !verifier.is_over()).then_some(left));
+        let whole = lines.len();
+        offset = offset.saturating_add(whole as u64);
+        if verifier.is_over() {
+            return Ok(Vec::new());
+        }
+        if read == 0 || tail.len() > MAX_LINE || tail.contains(&0) {
+            return tail_at(&mut source, offset, verifier).map_err(io);
         }
         buffer.drain(..whole);
+    }
+}
+
+/// The tail from `offset` on. A sidecar may be writing there: what is neither room nor nothing counts when it looks the same
+/// twice, and lines that have become whole are judged.
+fn tail_at(source: &mut File, mut offset: u64, verifier: &mut Verifier) -> std::io::Result<Vec<u8>> {
+    let most = (MAX_LINE as u64).saturating_add(room::ROOM).saturating_add(1);
+    let mut before: Option<Vec<u8>> = None;
+    loop {
+        let mut found = Vec::new();
+        source.seek(SeekFrom::Start(offset))?;
+        Read::by_ref(source).take(most).read_to_end(&mut found)?;
+        let (lines, tail) = room::split(&found);
+        judge_lines(lines, verifier);
+        offset = offset.saturating_add(lines.len() as u64);
+        if verifier.is_over() {
+            return Ok(Vec::new());
+        }
+        if room::torn(tail) == Ok(&[]) || before.as_deref() == Some(tail) {
+            return Ok(tail.to_vec());
+        }
+        before = Some(tail.to_vec());
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
@@ -168,10 +198,11 @@ fn judge_lines(bytes: &[u8], verifier: &mut Verifier) {
     });
 }
 
-/// The lines of one file, each with its LF if it has one; a line beyond [`MAX_LINE`] comes in parts without one.
+/// The whole lines of one file.
 pub struct Lines {
     path: PathBuf,
     reader: BufReader<File>,
+    offset: u64,
     buffer: Vec<u8>,
 }
 
@@ -188,23 +219,41 @@ impl Lines {
         Ok(Lines {
             path: path.to_owned(),
             reader: BufReader::with_capacity(1 << 18, file),
+            offset: 0,
             buffer: Vec::new(),
         })
     }
 
-    /// The next line; `None` at the end of what is there now.
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next line, without its LF; `None` at the end of what is there now, and there is more when more was written.
     ///
     /// # Errors
     /// When reading fails.
     pub fn next(&mut self) -> Result<Option<&[u8]>, LedgerError> {
+        let found = self.read().map_err(|cause| LedgerError::Io {
+            path: self.path.clone(),
+            cause,
+        })?;
+        Ok(found.then(|| room::line(&self.buffer)).flatten())
+    }
+
+    fn read(&mut self) -> std::io::Result<bool> {
         self.buffer.clear();
-        let read = (&mut self.reader)
-            .take(MAX_LINE as u64)
-            .read_until(b'\n', &mut self.buffer)
-            .map_err(|cause| LedgerError::Io {
-                path: self.path.clone(),
-                cause,
-            })?;
-        Ok((read > 0).then_some(self.buffer.as_slice()))
+        if self.reader.fill_buf()?.first() != Some(&0) {
+            (&mut self.reader)
+                .take(MAX_LINE as u64)
+                .read_until(b'\n', &mut self.buffer)?;
+        }
+        if room::line(&self.buffer).is_some() {
+            self.offset = self.offset.saturating_add(self.buffer.len() as u64);
+            return Ok(true);
+        }
+        // What was read ahead may be another by the next look.
+        self.reader.seek(SeekFrom::Start(self.offset))?;
+        Ok(false)
     }
 }

@@ -26,10 +26,7 @@ pub fn each(
 ) -> Result<(), Failure> {
     for file in ledger::segments(record)? {
         let mut lines = ledger::Lines::open(&file)?;
-        while let Some(bytes) = lines.next()? {
-            let Some(line) = bytes.strip_suffix(b"\n") else {
-                break;
-            };
+        while let Some(line) = lines.next()? {
             let fields = Fields::read(line).map_err(|broken| {
                 let message = format!("{}: {broken}; run `reeve audit verify`", file.display());
                 Failure::new(Exit::Tampered, message)

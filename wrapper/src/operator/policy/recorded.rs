@@ -56,10 +56,6 @@ pub fn read(record: Option<&Path>) -> Result<Vec<Recorded>, Failure> {
     for file in segments(&record)? {
         let mut lines = Lines::open(&file)?;
         while let Some(bytes) = lines.next()? {
-            // A last line without its end was never acknowledged.
-            let Some(bytes) = bytes.strip_suffix(b"\n") else {
-                break;
-            };
             let bad = |why: String| Failure::new(Exit::Unreadable, format!("{}: {why}", file.display()));
             let line = Line::read(bytes).map_err(|error| bad(error.to_string()))?;
             if line.kind == Kind::Event {
