@@ -6,6 +6,7 @@
 //!
 //! *warm* is the usual repetition. *cold* is the first decision of a process, which is what a gate makes: the benchmark starts
 //! itself anew for each, and the child measures and prints; its tables are in the page cache, but nothing is in its memory.
+//! *recorded lines* decides every line of the corpora in its order, many times over: how the times are spread over commands.
 
 use criterion::Criterion;
 use policies::{CommandLine, Documents, Governance, Level, Manifests};
@@ -15,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// How often a process is started for each line.
 const COLD_ROUNDS: usize = 200;
+
+/// How often the recorded lines are decided.
+const RECORDED_ROUNDS: usize = 20;
 
 /// One that is allowed and one that is refused, of each tool.
 const LINES: [(&str, &str); 6] = [
@@ -49,6 +53,7 @@ fn main() -> Outcome {
     let governance = Governance::load(Level::L2, None, &One(document()))?;
     let snapshot = governance.snapshot();
     cold(&snapshot)?;
+    recorded(&governance)?;
     warm(&governance, &snapshot)
 }
 
@@ -90,6 +95,47 @@ fn cold(snapshot: &str) -> Outcome {
         println!("  {name:18} {loading}   {decision}");
     }
     std::fs::remove_file(&file)?;
+    Ok(())
+}
+
+/// Every command line that the real tools were recorded with, [`RECORDED_ROUNDS`] times in turn.
+fn recorded(governance: &Governance) -> Outcome {
+    let mut lines = Vec::new();
+    for tool in ["kubectl", "aws", "gh"] {
+        let path = format!("{}/../tests/corpora/wire_{tool}.json", env!("CARGO_MANIFEST_DIR"));
+        let cases: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+        for case in cases {
+            let words: Vec<String> = serde_json::from_value(case.get("argv").cloned().unwrap_or_default())?;
+            let words = words.iter().map(String::as_str);
+            // A line that no shell can be given is none of an agent's.
+            let Ok(line) = shlex::try_join(std::iter::once(tool).chain(words.skip(1))) else {
+                continue;
+            };
+            lines.push(CommandLine::read(&line)?);
+        }
+    }
+    let nothing = Manifests::new();
+    let mut times = Vec::with_capacity(lines.len().saturating_mul(RECORDED_ROUNDS));
+    for round in 0..=RECORDED_ROUNDS {
+        for line in &lines {
+            let begun = Instant::now();
+            black_box(governance.decide(black_box(line), &nothing));
+            if round > 0 {
+                times.push(begun.elapsed()); // the first round warms
+            }
+        }
+    }
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len().saturating_mul(share) / 1000).copied();
+    let micros = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64() * 1e6;
+    println!(
+        "recorded lines, {} of them, {RECORDED_ROUNDS} rounds: p50 {:.1} us, p90 {:.1}, p99 {:.1}, p99.9 {:.1}",
+        lines.len(),
+        micros(at(500)),
+        micros(at(900)),
+        micros(at(990)),
+        micros(at(999)),
+    );
     Ok(())
 }
 

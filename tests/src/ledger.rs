@@ -44,6 +44,13 @@ pub fn first_segment(record: &Path) -> std::path::PathBuf {
     record.join("ledger-000001.ndjson")
 }
 
+/// The records of a segment as text, without the room behind them.
+pub fn records_of(segment: &Path) -> String {
+    let found = std::fs::read(segment).expect("the segment");
+    let (records, _) = audit_event::room::split(&found);
+    String::from_utf8(records.to_vec()).expect("records are text")
+}
+
 /// The event ids in the ledger, in order.
 pub fn stored(record: &Path) -> Vec<String> {
     let output = reeve(&["audit", "export"], record);

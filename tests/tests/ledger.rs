@@ -1,6 +1,8 @@
 //! The ledger from outside: killed under load, pruned, proved, queried; and read by a second program that shares no code.
 
-use acceptance::ledger::{another, assert_whole, exported, first_segment, reeve, sealed, stored, text};
+use acceptance::ledger::{
+    another, assert_whole, exported, first_segment, records_of, reeve, sealed, stored, text,
+};
 use acceptance::load::{Client, Sidecar, press};
 use acceptance::session::{Scratch, finish};
 use serde_json::Value;
@@ -276,7 +278,7 @@ fn records_that_were_passed_on_are_missed() {
     press(&sidecar.socket(), 1, 1, Duration::from_millis(300));
     sidecar.kill();
     let file = first_segment(&sidecar.ledger());
-    let whole = std::fs::read_to_string(&file).expect("the segment");
+    let whole = records_of(&file);
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     let left = lines.len() - 3;
     std::fs::write(&file, lines[..left].concat()).expect("a file can be written");

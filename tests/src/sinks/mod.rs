@@ -272,10 +272,13 @@ impl Sidecar {
             .iter()
             .flat_map(|path| {
                 let file = std::fs::File::open(path).expect("a segment can be opened");
-                BufReader::new(file).split(b'\n')
+                let lines = BufReader::new(file).split(b'\n');
+                lines
+                    .map(|line| line.expect("the ledger can be read"))
+                    .take_while(|line| !line.contains(&0)) // room for more
             })
             .map(|line| {
-                let line = Line::read(&line.expect("the ledger can be read")).expect("a record is whole");
+                let line = Line::read(&line).expect("a record is whole");
                 (line.seq, line.hash.to_string())
             })
             .collect()
