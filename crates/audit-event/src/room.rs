@@ -4,6 +4,8 @@
 //! They are written in advance, because bytes that change nothing of a file's size are durable sooner. No record has a zero byte,
 //! so the records end with the last LF before the first zero; what follows is the *tail*.
 
+use std::io::{self, BufRead, Read};
+
 /// The most room that a segment has, in bytes.
 pub const ROOM: u64 = 1 << 20;
 
@@ -22,6 +24,35 @@ pub fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
 pub fn line(bytes: &[u8]) -> Option<&[u8]> {
     let line = bytes.strip_suffix(b"\n")?;
     (!line.contains(&0)).then_some(line)
+}
+
+/// What [`read_line`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A whole line.
+    Line,
+    /// The end of the file.
+    End,
+    /// Room, or a line without its end: there may be more by the next look, which must not take what was read ahead.
+    Unfinished,
+}
+
+/// Reads the next line with its LF, of at most `most` bytes; nothing of room.
+///
+/// # Errors
+/// As the reader.
+pub fn read_line(reader: &mut impl BufRead, most: u64, into: &mut Vec<u8>) -> io::Result<Next> {
+    into.clear();
+    match reader.fill_buf()?.first() {
+        None => return Ok(Next::End),
+        Some(0) => return Ok(Next::Unfinished),
+        Some(_) => {}
+    }
+    reader.take(most).read_until(b'\n', into)?;
+    Ok(match line(into) {
+        Some(_) => Next::Line,
+        None => Next::Unfinished,
+    })
 }
 
 /// More stands in a tail than a crash leaves there.
@@ -82,6 +113,30 @@ mod tests {
         ] {
             assert_eq!(super::torn(tail.as_bytes()), torn.map(str::as_bytes), "{tail:?}");
         }
+    }
+
+    #[test]
+    fn lines_are_read_until_there_are_no_more_whole_ones() {
+        let read = |bytes: &[u8], most| {
+            let (mut reader, mut line) = (bytes, Vec::new());
+            let mut found = Vec::new();
+            loop {
+                let next = read_line(&mut reader, most, &mut line).unwrap();
+                found.push((next, line.clone()));
+                if next != Next::Line {
+                    return found;
+                }
+            }
+        };
+        let line = |text: &str| (Next::Line, text.as_bytes().to_vec());
+        assert_eq!(
+            read(b"a\nb\n", 9),
+            [line("a\n"), line("b\n"), (Next::End, vec![])]
+        );
+        assert_eq!(read(b"a\n\0\0b\n", 9), [line("a\n"), (Next::Unfinished, vec![])]);
+        assert_eq!(read(b"a\nb", 9), [line("a\n"), (Next::Unfinished, b"b".to_vec())]);
+        assert_eq!(read(b"b\0c\n", 9), [(Next::Unfinished, b"b\0c\n".to_vec())]);
+        assert_eq!(read(b"abc\n", 2), [(Next::Unfinished, b"ab".to_vec())]);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use super::io_failure;
 use super::recovery::{MAX_LINE, segments};
 use crate::exit::{Exit, Failure};
 use audit_event::chain::{Fields, Hash, Kind};
-use audit_event::room;
+use audit_event::room::{self, Next};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// A record as it stands in the ledger.
@@ -85,21 +85,13 @@ impl Reader {
             let next = self.next;
             let Some(at) = self.at()? else { break };
             let begin = at.offset;
-            line.clear();
-            let begins = at.file.fill_buf().map(|bytes| bytes.first().copied());
-            let in_room = begins.map_err(|error| io_failure(&at.path, &error))? == Some(0);
-            if in_room {
-                line.push(0); // there is nothing to read, and no way on
-            } else {
-                let read = (&mut at.file).take(MAX_LINE).read_until(b'\n', &mut line);
-                read.map_err(|error| io_failure(&at.path, &error))?;
-            }
+            let found = room::read_line(&mut at.file, MAX_LINE, &mut line);
+            let found = found.map_err(|error| io_failure(&at.path, &error))?;
             let Some(whole) = room::line(&line) else {
-                // The end for now, or a line that is being written.
                 at.file
                     .seek(SeekFrom::Start(begin))
                     .map_err(|error| io_failure(&at.path, &error))?;
-                if line.is_empty() && self.advance()? {
+                if found == Next::End && self.advance()? {
                     continue;
                 }
                 break;
@@ -176,9 +168,7 @@ fn open_at(segment: u64, path: PathBuf) -> Result<At, Failure> {
 pub fn first_seq(path: &Path) -> Result<Option<u64>, Failure> {
     let file = File::open(path).map_err(|error| io_failure(path, &error))?;
     let mut line = Vec::new();
-    BufReader::new(file)
-        .take(MAX_LINE)
-        .read_until(b'\n', &mut line)
+    room::read_line(&mut BufReader::new(file), MAX_LINE, &mut line)
         .map_err(|error| io_failure(path, &error))?;
     let fields = room::line(&line).and_then(|line| Fields::read(line).ok().map(|fields| fields.seq));
     Ok(fields)

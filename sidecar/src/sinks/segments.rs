@@ -6,7 +6,7 @@ use crate::shared::Shared;
 use audit_event::chain::Fields;
 use audit_event::room;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -176,15 +176,8 @@ impl Place {
 
     /// The next whole line; `None` at the end, for now. Room is the end, and so is a line that is being written into it.
     fn next(&mut self) -> io::Result<Option<Record>> {
-        self.line.clear();
         let limit = MAX_LINE.saturating_add(1);
-        let begins = self.reader.fill_buf().map(|bytes| bytes.first().copied());
-        if begins.map_err(|error| named(&self.path, &error))? == Some(0) {
-            return Ok(None);
-        }
-        (&mut self.reader)
-            .take(limit as u64)
-            .read_until(b'\n', &mut self.line)
+        room::read_line(&mut self.reader, limit as u64, &mut self.line)
             .map_err(|error| named(&self.path, &error))?;
         let Some(line) = room::line(&self.line) else {
             if self.line.len() >= limit && !self.line.contains(&0) {

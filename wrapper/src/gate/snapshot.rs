@@ -115,3 +115,36 @@ fn name_of(pid: i32) -> String {
         .map(|name| String::from_utf8_lossy(&name).trim_end().to_owned())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_read_as_the_standard_library_reads_it() {
+        let read = |entry: &'static CStr| {
+            Variable::read(entry)
+                .map(|variable| (variable.name.to_str().unwrap(), variable.value.to_str().unwrap()))
+        };
+        assert_eq!(read(c"A=b=c"), Some(("A", "b=c")));
+        assert_eq!(read(c"A="), Some(("A", "")));
+        assert_eq!(read(c"=C:=x"), Some(("=C:", "x")));
+        assert_eq!([read(c""), read(c"A"), read(c"=A")], [None, None, None]);
+        let ours: Vec<_> = sys::environment().filter_map(Variable::read).collect();
+        let theirs: Vec<_> = std::env::vars_os().collect();
+        assert!(
+            ours.iter()
+                .map(|one| (one.name, one.value))
+                .eq(theirs.iter().map(|(name, value)| (&**name, &**value)))
+        );
+    }
+
+    #[test]
+    fn of_a_variable_that_is_given_twice_the_first_counts() {
+        let given = [c"A=1", c"B=2", c"A=3", c"AB=4"]
+            .into_iter()
+            .filter_map(Variable::read);
+        let kept: Vec<_> = first_of_each(given).iter().map(|one| one.entry).collect();
+        assert_eq!(kept, [c"A=1", c"B=2", c"AB=4"]);
+    }
+}

@@ -2,10 +2,10 @@
 
 use audit_event::chain::Broken;
 use audit_event::note::NoteError;
-use audit_event::room;
+use audit_event::room::{self, Next};
 use audit_event::verify::{Anchor, Checked, Report, Verifier};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
@@ -14,6 +14,8 @@ use thiserror::Error;
 const MAX_LINE: usize = 2 * audit_event::frame::MAX_FRAME;
 /// So much is read before it is judged.
 const CHUNK: usize = 2 << 20;
+/// So many looks at a tail that is another each time.
+const LOOKS: usize = 1000;
 /// Between two looks at a tail that a sidecar may be writing.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How many threads judge lines by themselves; putting them in order is one thread's work and takes less.
@@ -153,7 +155,7 @@ fn judge(file: &Path, verifier: &mut Verifier) -> Result<Vec<u8>, LedgerError> {
 fn tail_at(source: &mut File, mut offset: u64, verifier: &mut Verifier) -> std::io::Result<Vec<u8>> {
     let most = (MAX_LINE as u64).saturating_add(room::ROOM).saturating_add(1);
     let mut before: Option<Vec<u8>> = None;
-    loop {
+    for _ in 0..LOOKS {
         let mut found = Vec::new();
         source.seek(SeekFrom::Start(offset))?;
         Read::by_ref(source).take(most).read_to_end(&mut found)?;
@@ -169,6 +171,7 @@ fn tail_at(source: &mut File, mut offset: u64, verifier: &mut Verifier) -> std::
         before = Some(tail.to_vec());
         std::thread::sleep(LOOK_AGAIN);
     }
+    Ok(before.unwrap_or_default())
 }
 
 fn check<'a>(lines: &[&'a [u8]]) -> Vec<Result<Checked<'a>, Broken>> {
@@ -242,13 +245,7 @@ impl Lines {
     }
 
     fn read(&mut self) -> std::io::Result<bool> {
-        self.buffer.clear();
-        if self.reader.fill_buf()?.first() != Some(&0) {
-            (&mut self.reader)
-                .take(MAX_LINE as u64)
-                .read_until(b'\n', &mut self.buffer)?;
-        }
-        if room::line(&self.buffer).is_some() {
+        if room::read_line(&mut self.reader, MAX_LINE as u64, &mut self.buffer)? == Next::Line {
             self.offset = self.offset.saturating_add(self.buffer.len() as u64);
             return Ok(true);
         }
