@@ -7,8 +7,10 @@ use std::path::Path;
 use std::{env, fs};
 
 const AWS: &str = "data/aws_commands.tsv";
+const GH: &str = "data/gh_commands.tsv";
 const KUBECTL: &str = "data/kubectl_commands.tsv";
 const KUBECTL_FLAGS: &str = "data/kubectl_flags.tsv";
+const KUBECTL_RESOURCES: &str = "data/kubectl_resources.tsv";
 
 /// Bytes of text in a block of the aws commands: what is unpacked for one command.
 const BLOCK: usize = 8 * 1024;
@@ -20,10 +22,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     aws(&read(AWS)?, out)?;
+    fs::write(out.join("gh_commands.rs"), gh(&read(GH)?)?)?;
     fs::write(out.join("kubectl_commands.rs"), kubectl(&read(KUBECTL)?)?)?;
     fs::write(
         out.join("kubectl_flags.rs"),
         kubectl_flags(&read(KUBECTL_FLAGS)?)?,
+    )?;
+    fs::write(
+        out.join("kubectl_resources.rs"),
+        kubectl_resources(&read(KUBECTL_RESOURCES)?)?,
     )?;
     Ok(())
 }
@@ -63,6 +70,19 @@ fn aws(rows: &[String], out: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// `(path, aliases, flags)` of every command, sorted by path.
+fn gh(rows: &[String]) -> Result<String, Box<dyn Error>> {
+    let cells = rows.iter().map(|row| (cell(row, 0), cell(row, 1), cell(row, 2)));
+    let mut commands: Vec<(&str, &str, &str)> = cells.collect();
+    commands.sort();
+    let mut source = String::from("&[\n");
+    for command in commands {
+        writeln!(source, "    {command:?},")?;
+    }
+    source.push(']');
+    Ok(source)
+}
+
 /// `(path, aliases)` of every command, sorted by path.
 fn kubectl(rows: &[String]) -> Result<String, Box<dyn Error>> {
     let mut commands: Vec<(&str, Vec<&str>)> = rows
@@ -100,5 +120,24 @@ fn kubectl_flags(rows: &[String]) -> Result<String, Box<dyn Error>> {
         writeln!(source, "        flag({name:?}, {short:?}, {kind:?}),")?;
     }
     source.push_str("])]");
+    Ok(source)
+}
+
+/// Every type, in the order of the table: of several that a word names, the first is meant.
+fn kubectl_resources(rows: &[String]) -> Result<String, Box<dyn Error>> {
+    let mut source = String::from("&[\n");
+    for row in rows {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let [plural, singular, short, group, scope @ ("n" | "c"), categories] = cells.as_slice() else {
+            return Err(format!("{KUBECTL_RESOURCES}: `{row}` is no row").into());
+        };
+        let namespaced = *scope == "n";
+        writeln!(
+            source,
+            "    Row {{ plural: {plural:?}, singular: {singular:?}, short: {short:?}, group: {group:?}, \
+             namespaced: {namespaced}, categories: {categories:?} }},",
+        )?;
+    }
+    source.push(']');
     Ok(source)
 }

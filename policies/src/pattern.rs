@@ -1,18 +1,36 @@
 //! How a rule names things: an exact word, a glob, or `/an anchored regular expression/`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::sync::OnceLock;
 use thiserror::Error;
 
 /// One pattern, kept as written; compiled when a command first reaches it, and once: that takes 0.2 ms, and a decision comes
 /// by the same rules several times.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "String")]
 pub struct Pattern {
     text: String,
-    #[serde(skip)]
+    /// Looked up for every operation that is judged, so found once.
+    kind: Kind,
     compiled: OnceLock<Option<Box<Compiled>>>,
+}
+
+/// As it stands in a snapshot; only [`Pattern::new`] checks.
+impl From<String> for Pattern {
+    fn from(text: String) -> Pattern {
+        Pattern {
+            kind: kind(&text),
+            text,
+            compiled: OnceLock::new(),
+        }
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
 }
 
 impl PartialEq for Pattern {
@@ -74,14 +92,11 @@ impl Pattern {
             return Err(BadPattern::TooLong);
         }
         match kind(text) {
-            Kind::Regex(body) => drop(regex(body).map_err(|error| BadPattern::Regex(last_line(&error)))?),
+            Kind::Regex => drop(regex(text).map_err(|error| BadPattern::Regex(last_line(&error)))?),
             Kind::Glob => drop(glob(text).map_err(|error| BadPattern::Glob(last_line(&error)))?),
-            Kind::Stars | Kind::Exact => {}
+            Kind::Stars | Kind::Slashed | Kind::Exact => {}
         }
-        Ok(Pattern {
-            text: text.to_owned(),
-            compiled: OnceLock::new(),
-        })
+        Ok(Pattern::from(text.to_owned()))
     }
 
     /// As [`Pattern::new`], for what is matched word by word: each word must be usable by itself.
@@ -89,7 +104,7 @@ impl Pattern {
     /// # Errors
     /// Says why not.
     pub fn of_words(text: &str) -> Result<Pattern, BadPattern> {
-        if !text.is_empty() && !matches!(kind(text), Kind::Regex(_)) {
+        if !text.is_empty() && kind(text) != Kind::Regex {
             for word in text.split(' ') {
                 Pattern::new(word).map_err(|error| match error {
                     BadPattern::Empty => BadPattern::Spaces,
@@ -102,7 +117,7 @@ impl Pattern {
 
     /// Whether it is a word, and neither a glob nor a regular expression.
     pub fn is_exact(&self) -> bool {
-        matches!(kind(&self.text), Kind::Exact)
+        matches!(self.kind, Kind::Exact | Kind::Slashed)
     }
 
     /// Whether it accepts everything, unknown values included.
@@ -118,10 +133,13 @@ impl Pattern {
     /// Whether it matches the whole of `text`; `unusable` when it cannot be compiled. Documents with such a pattern do
     /// not load, so that is a damaged snapshot: nothing is allowed by it, and what it denied stays denied.
     pub fn matches(&self, text: &str, unusable: bool) -> bool {
-        match plainly(&self.text, text) {
-            Some(is_match) => is_match,
-            None => {
-                let compiled = self.compiled.get_or_init(|| compile(&self.text).map(Box::new));
+        match self.kind {
+            Kind::Exact | Kind::Slashed => self.text == text,
+            Kind::Stars => stars(&self.text, text),
+            Kind::Glob | Kind::Regex => {
+                let compiled = self
+                    .compiled
+                    .get_or_init(|| compile(self.kind, &self.text).map(Box::new));
                 compiled
                     .as_ref()
                     .map_or(unusable, |compiled| compiled.is_match(text))
@@ -131,7 +149,8 @@ impl Pattern {
 
     /// As [`Pattern::matches`], word by word: a `*` never reaches over a space, so `get*` is not `get secrets`.
     pub fn matches_words(&self, text: &str, unusable: bool) -> bool {
-        if self.is_everything() || matches!(kind(&self.text), Kind::Regex(_)) {
+        // Several words are equal when they are equal in one.
+        if self.is_everything() || matches!(self.kind, Kind::Exact | Kind::Regex) {
             return self.matches(text, unusable);
         }
         let mut wanted = self.text.split(' ');
@@ -152,26 +171,34 @@ impl fmt::Display for Pattern {
     }
 }
 
-enum Kind<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
     Exact,
+    /// Exact as a whole, with a slash somewhere: of several words, one may be a regular expression.
+    Slashed,
     /// Only `*`, which needs no compiling.
     Stars,
     Glob,
-    Regex(&'a str),
+    Regex,
 }
 
-fn kind(text: &str) -> Kind<'_> {
-    if let Some(body) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
-        return Kind::Regex(body);
+fn kind(text: &str) -> Kind {
+    if text.len() > 1 && text.starts_with('/') && text.ends_with('/') {
+        return Kind::Regex;
     }
-    if !text.contains(['*', '?', '[', '{', '\\']) {
-        return Kind::Exact;
+    let mut kind = Kind::Exact;
+    let mut before = b' ';
+    for byte in text.bytes() {
+        match byte {
+            b'?' | b'[' | b'{' | b'\\' => return Kind::Glob,
+            b'*' if before == b'*' => return Kind::Glob,
+            b'*' => kind = Kind::Stars,
+            b'/' if kind == Kind::Exact => kind = Kind::Slashed,
+            _ => {}
+        }
+        before = byte;
     }
-    if text.contains(['?', '[', '{', '\\']) || text.contains("**") {
-        Kind::Glob
-    } else {
-        Kind::Stars
-    }
+    kind
 }
 
 /// The parser of regular expressions draws a picture first; a fault is one line.
@@ -181,24 +208,19 @@ fn last_line(error: &dyn fmt::Display) -> String {
     last.trim_start_matches("error: ").to_owned()
 }
 
+/// One word of a pattern.
 fn matches(pattern: &str, text: &str, unusable: bool) -> bool {
-    plainly(pattern, text)
-        .unwrap_or_else(|| compile(pattern).map_or(unusable, |compiled| compiled.is_match(text)))
-}
-
-/// Whether a pattern matches that needs no compiling.
-fn plainly(pattern: &str, text: &str) -> Option<bool> {
     match kind(pattern) {
-        Kind::Exact => Some(pattern == text),
-        Kind::Stars => Some(pattern == "*" || stars(pattern.as_bytes(), text.as_bytes())),
-        Kind::Glob | Kind::Regex(_) => None,
+        Kind::Exact | Kind::Slashed => pattern == text,
+        Kind::Stars => stars(pattern, text),
+        kind => compile(kind, pattern).map_or(unusable, |compiled| compiled.is_match(text)),
     }
 }
 
 /// Nothing when it cannot be.
-fn compile(pattern: &str) -> Option<Compiled> {
-    match kind(pattern) {
-        Kind::Regex(body) => regex(body).ok().map(Compiled::Regex),
+fn compile(kind: Kind, pattern: &str) -> Option<Compiled> {
+    match kind {
+        Kind::Regex => regex(pattern).ok().map(Compiled::Regex),
         _ => glob(pattern)
             .ok()
             .map(|glob| Compiled::Glob(glob.compile_matcher())),
@@ -209,15 +231,23 @@ fn glob(text: &str) -> Result<globset::Glob, globset::Error> {
     globset::GlobBuilder::new(text).literal_separator(true).build()
 }
 
-fn regex(body: &str) -> Result<regex::Regex, regex::Error> {
+/// `/body/`.
+fn regex(pattern: &str) -> Result<regex::Regex, regex::Error> {
+    let body = pattern.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    let body = body.unwrap_or(pattern);
     let build = |text: &str| regex::RegexBuilder::new(text).size_limit(1 << 20).build();
     // By itself first: `a)|(b` would close the group that anchors it.
     build(body)?;
     build(&format!("^(?:{body})$"))
 }
 
-/// `*` matches any run of bytes without `/`; at most one step back per star, so the time is bounded by the product of lengths.
-fn stars(pattern: &[u8], text: &[u8]) -> bool {
+/// `*` alone matches everything, and otherwise any run of bytes without `/`; at most one step back per star, so the time is
+/// bounded by the product of lengths.
+fn stars(pattern: &str, text: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0_usize, 0_usize);
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -267,6 +297,18 @@ mod tests {
     }
 
     #[test]
+    fn each_word_may_be_a_regular_expression() {
+        let pattern = Pattern::of_words("/ec[23]/ describe-instances").unwrap();
+        assert!(pattern.matches_words("ec2 describe-instances", false));
+        assert!(!pattern.matches_words("ec4 describe-instances", false));
+        assert!(
+            Pattern::of_words("get /pods?/")
+                .unwrap()
+                .matches_words("get pod", false)
+        );
+    }
+
+    #[test]
     fn braces_and_classes_stay_within_a_word() {
         assert!(Pattern::of_words("{get,describe} x").is_ok());
         for dead in ["{get,rollout undo}", "a[b c]d", "ec2  describe-*", " get", "get "] {
@@ -308,8 +350,9 @@ mod tests {
         #[test]
         fn stars_agree_with_globset(pattern in "[ab/*]{1,8}", text in "[ab/]{0,10}") {
             prop_assume!(!pattern.contains("**"));
+            prop_assume!(pattern != "*");
             let theirs = glob(&pattern).unwrap().compile_matcher().is_match(&text);
-            prop_assert_eq!(stars(pattern.as_bytes(), text.as_bytes()), theirs);
+            prop_assert_eq!(stars(&pattern, &text), theirs);
         }
     }
 }

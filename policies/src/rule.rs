@@ -264,6 +264,7 @@ fn fits(facet: Facet, patterns: &[Pattern], value: Value<'_>, unknown_fits: bool
 
 /// `widely`: for rules that restrict. To them, a namespace is also where the object `namespaces/NAME` is: who deletes it
 /// deletes what is inside.
+#[inline(never)] // inlined, everything that any facet could ask for is loaded for every rule: a third of a judgement
 fn value<'a>(facet: Facet, invocation: &'a Invocation, operation: &'a Operation, widely: bool) -> Value<'a> {
     let is_local = operation.effect == Effect::Local;
     let of = |text: &'a Option<String>| match text {

@@ -1,7 +1,8 @@
-//! gh's commands, aliases and flags, as its own help says. Text, searched in place: nothing is loaded at start.
+//! gh's commands, aliases and flags, as its own help says. `scripts/gh_tables.py` writes them to `data/`, and `build.rs` makes
+//! constants of them: nothing is loaded at start.
 
-/// One row per command, sorted by path: `path TAB aliases TAB flags`.
-const TABLE: &str = include_str!("../../data/gh_commands.tsv");
+/// `(path, aliases, flags)` of every command, sorted by path.
+static COMMANDS: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/gh_commands.rs"));
 
 /// How a flag takes its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,9 @@ impl Command {
 
     /// The command below this one by its name or an alias.
     pub(super) fn child(&self, word: &str) -> Option<Command> {
+        if word.is_empty() || word.contains(' ') {
+            return None;
+        }
         self.children()
             .find(|row| row.name() == word || row.aliases.split(',').any(|alias| alias == word))
     }
@@ -57,19 +61,19 @@ impl Command {
         self.children().next().is_some()
     }
 
-    /// The commands right below. Lines of other commands are passed over without being taken apart.
+    /// The commands right below.
     fn children(&self) -> impl Iterator<Item = Command> + use<> {
         let parent = self.path;
-        lines().filter_map(move |line| {
-            let below = match parent {
-                "" => line,
-                _ => line.strip_prefix(parent)?.strip_prefix(' ')?,
-            };
-            let name = below.split('\t').next()?;
-            (!name.is_empty() && !name.contains(' '))
-                .then(|| command(line))
-                .flatten()
-        })
+        let below = move |path: &'static str| match parent {
+            "" => Some(path),
+            _ => path.strip_prefix(parent)?.strip_prefix(' '),
+        };
+        let start = COMMANDS.partition_point(|(path, ..)| *path <= parent);
+        let family = COMMANDS.get(start..).unwrap_or_default().iter();
+        family
+            .take_while(move |(path, ..)| path.starts_with(parent))
+            .filter(move |(path, ..)| below(path).is_some_and(|name| !name.contains(' ')))
+            .map(|(path, aliases, flags)| Command { path, aliases, flags })
     }
 
     /// Its last word.
@@ -100,27 +104,15 @@ impl Command {
     }
 }
 
-/// A command by its whole path.
+/// Every command that has none below.
 #[cfg(test)]
 pub(super) fn paths() -> Vec<&'static str> {
-    lines()
-        .filter_map(command)
+    COMMANDS
+        .iter()
+        .map(|(path, aliases, flags)| Command { path, aliases, flags })
         .filter(|row| !row.has_children())
         .map(|row| row.path)
         .collect()
-}
-
-fn lines() -> impl Iterator<Item = &'static str> {
-    TABLE.lines().filter(|line| !line.starts_with('#'))
-}
-
-fn command(line: &'static str) -> Option<Command> {
-    let mut parts = line.split('\t');
-    Some(Command {
-        path: parts.next()?,
-        aliases: parts.next()?,
-        flags: parts.next()?,
-    })
 }
 
 fn flag(text: &'static str) -> Option<Flag> {

@@ -8,7 +8,8 @@
 use super::tree::Word;
 use crate::Unreadable;
 
-const RESOURCES: &str = include_str!("../../data/kubectl_resources.tsv");
+/// The table `data/kubectl_resources.tsv`, in its order: `build.rs` makes constants of it.
+static RESOURCES: &[Row] = include!(concat!(env!("OUT_DIR"), "/kubectl_resources.rs"));
 
 /// Subresources that are only ever data. Any other may be a way into a container or a node (`exec`,
 /// `proxy`), and a GET is enough to use it.
@@ -33,7 +34,10 @@ pub(super) struct Type {
 impl Type {
     /// A built-in type by its canonical name; for those that commands name themselves.
     pub(super) fn built_in(kind: &str) -> Self {
-        let namespaced = rows().find(|row| row.is(kind)).map(|row| row.namespaced);
+        let namespaced = RESOURCES
+            .iter()
+            .find(|row| row.is(kind))
+            .map(|row| row.namespaced);
         Type {
             kind: kind.to_owned(),
             namespaced,
@@ -56,7 +60,10 @@ impl Type {
         }
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let singular = kind.to_ascii_lowercase();
-        match rows().find(|row| row.group == group && row.singular == singular) {
+        match RESOURCES
+            .iter()
+            .find(|row| row.group == group && row.singular == singular)
+        {
             Some(row) => row.to_type(),
             None if group.is_empty() => Type {
                 kind: singular,
@@ -76,7 +83,6 @@ impl Type {
 }
 
 /// One row of the table.
-#[derive(Clone, Copy)]
 struct Row {
     plural: &'static str,
     singular: &'static str,
@@ -87,23 +93,7 @@ struct Row {
 }
 
 impl Row {
-    fn read(line: &'static str) -> Option<Row> {
-        let (plural, rest) = line.split_once('\t')?;
-        let (singular, rest) = rest.split_once('\t')?;
-        let (short, rest) = rest.split_once('\t')?;
-        let (group, rest) = rest.split_once('\t')?;
-        let (scope, categories) = rest.split_once('\t')?;
-        (!line.starts_with('#')).then_some(Row {
-            plural,
-            singular,
-            short,
-            group,
-            namespaced: scope == "n",
-            categories,
-        })
-    }
-
-    fn to_type(self) -> Type {
+    fn to_type(&self) -> Type {
         let kind = if self.group.is_empty() {
             self.plural.to_owned()
         } else {
@@ -115,21 +105,16 @@ impl Row {
         }
     }
 
-    fn is(self, kind: &str) -> bool {
+    fn is(&self, kind: &str) -> bool {
         match kind.split_once('.') {
             Some((plural, group)) => self.plural == plural && self.group == group,
             None => self.plural == kind && self.group.is_empty(),
         }
     }
 
-    fn answers_to(self, typed: &str, lower: &str) -> bool {
+    fn answers_to(&self, typed: &str, lower: &str) -> bool {
         self.plural == lower || self.singular == lower || lists(self.short, typed)
     }
-}
-
-/// Every row. The cells that decide are looked at first, so that most rows are dropped early.
-fn rows() -> impl Iterator<Item = Row> {
-    RESOURCES.lines().filter_map(Row::read)
 }
 
 fn lists(comma_separated: &str, word: &str) -> bool {
@@ -153,10 +138,13 @@ pub(super) fn one(typed: &str, word: Word<'_>) -> Result<Type, Unreadable> {
     let has_version = group.contains('.') && is_version(group);
     let wanted = if has_version { group_after_version } else { group };
     let short = typed.split('.').next().unwrap_or(typed);
-    if let Some(row) = rows().find(|row| row.answers_to(short, name) && in_group(row.group, wanted)) {
+    if let Some(row) = RESOURCES
+        .iter()
+        .find(|row| row.answers_to(short, name) && in_group(row.group, wanted))
+    {
         return Ok(row.to_type());
     }
-    if short != name && rows().any(|row| lists(row.short, name)) {
+    if short != name && RESOURCES.iter().any(|row| lists(row.short, name)) {
         return Err(word
             .unreadable("is not a resource type: short names are lower case")
             .hint(format!("use `{name}`")));
@@ -180,7 +168,8 @@ pub(super) fn some(typed: &str, word: Word<'_>) -> Result<Vec<Type>, Unreadable>
     if !CATEGORIES.contains(&typed) {
         return Ok(vec![one(typed, word)?]);
     }
-    let members: Vec<Type> = rows()
+    let members: Vec<Type> = RESOURCES
+        .iter()
         .filter(|row| lists(row.categories, typed))
         .map(Row::to_type)
         .collect();
@@ -284,18 +273,19 @@ mod tests {
 
     #[test]
     fn rows_are_well_formed() {
-        for row in rows() {
+        for row in RESOURCES {
             assert!(
                 !row.plural.is_empty() && !row.singular.is_empty(),
                 "{}",
                 row.plural
             );
         }
-        for row in rows().filter(|row| !row.categories.is_empty()) {
+        for row in RESOURCES.iter().filter(|row| !row.categories.is_empty()) {
             assert!(CATEGORIES.contains(&row.categories), "{}", row.categories);
         }
-        let listed = RESOURCES.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(rows().count(), listed, "a row lacks a cell");
+        let table = include_str!("../../data/kubectl_resources.tsv");
+        let listed = table.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(RESOURCES.len(), listed);
     }
 
     #[test]
