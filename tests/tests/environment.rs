@@ -205,13 +205,30 @@ const FILES: &[(&str, &str, &str, &str, &str)] = &[
     (".postgresql", "/root.crt", "psql", "usual", "nothing"),
     (".postgresqlrc", "", "psql", "usual", "9.1 none *\n"),
     (".psqlrc", "", "psql", "rc", "\\! MARK\n"),
+    (
+        ".local/lib/PYTHON/site-packages",
+        "/usercustomize.py",
+        "aws",
+        "usual",
+        "import os\nos.system('MARK')\n",
+    ),
 ];
 
 /// Those without an effect on the line that is tried: legacy credentials that other ones go before; what only a password, TLS or
 /// Debian's starter asks for.
 const WITHOUT_EFFECT: [&str; 4] = [".boto", ".pgpass", ".postgresql", ".postgresqlrc"];
-/// Not pinned: psql is told not to read it.
-const NOT_PINNED: [&str; 1] = [".psqlrc"];
+/// Not pinned: psql and Python are told not to read them.
+const NOT_PINNED: [&str; 2] = [".psqlrc", ".local/lib/PYTHON/site-packages"];
+
+/// `python3.11`, of the interpreter that runs aws.
+fn pythons_directory() -> String {
+    let told = "import sys; print('python%d.%d' % sys.version_info[:2], end='')";
+    let output = std::process::Command::new("/usr/bin/python3")
+        .args(["-c", told])
+        .output()
+        .expect("aws has its Python");
+    String::from_utf8(output.stdout).expect("text")
+}
 
 #[test]
 fn no_configuration_file_has_an_effect_behind_the_gate() {
@@ -222,6 +239,7 @@ fn no_configuration_file_has_an_effect_behind_the_gate() {
         String::from("cat $XDG_RUNTIME_DIR/reeve-*/session.json >orders\n"),
     );
     let mut seen = Vec::new();
+    let python = pythons_directory();
     for (index, (file, below, tool, line, content)) in FILES.iter().enumerate() {
         let one = Try {
             variable: "REEVE_TEST".to_owned(),
@@ -238,6 +256,7 @@ fn no_configuration_file_has_an_effect_behind_the_gate() {
             .replace("KUBECONFIG", &hostile)
             .replace("MARK", &place.at("mark").display().to_string());
         place.write(&format!("hostile.{index}"), &content);
+        let file = file.replace("PYTHON", &python);
         let (file, root) = (place.at("home").join(file), place.at("").display().to_string());
         let path = format!("{}{below}", file.display());
         let file = file.display();

@@ -113,7 +113,6 @@ fn aws_finds_the_configuration_that_was_judged() {
 
 /// Its commands may be others by an alias, and that file has its place in the home directory.
 #[test]
-#[ignore = "issue 6: aws reads its aliases from a place that cannot be another (SECURITY.md, known limits)"]
 fn aws_finds_no_alias_that_was_not_judged() {
     let scratch = with_aws();
     let (place, mark) = (scratch.at("home/.aws/cli/alias"), scratch.at("marked"));

@@ -1,5 +1,7 @@
 //! The tools' own configuration: what it says of where a command goes, and handing the tool the very files that say so.
 
+mod aws_home;
+
 use crate::inputs::Inputs;
 use crate::tool_files::{self, Found};
 use crate::understand::Whose;
@@ -47,12 +49,13 @@ pub fn bind_kubeconfig(
 }
 
 /// Fills in where aws goes, and hands it the very files that say so. Not where something that they start may look for them, or the
-/// command may write them; its aliases and service models are where they are.
+/// command may write them. With a `place` for it, it gets a HOME, too, in which its aliases and service models are as they were read.
 pub fn bind_aws(
     invocation: &mut Invocation,
     inputs: &mut Inputs,
     files: &[Found],
     around: &Surroundings,
+    place: Option<&Path>,
 ) -> io::Result<()> {
     let paths = tool_files::paths(Tool::Aws, |name| around.variable(name).map(str::to_owned));
     let text = |path: Option<&PathBuf>| {
@@ -79,6 +82,11 @@ pub fn bind_aws(
     if !stays {
         inputs.hold_file("AWS_CONFIG_FILE", config.as_bytes())?;
         inputs.hold_file("AWS_SHARED_CREDENTIALS_FILE", credentials.as_bytes())?;
+        if let (Some(place), Some(home)) = (place, around.variable("HOME").filter(|home| !home.is_empty())) {
+            let home = Path::new(home);
+            aws_home::make_caches(home, config)?;
+            aws_home::hand_over(inputs, home, files, place)?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ mod files;
 mod scripts;
 
 use self::files::{expand, has_piped_input, open_text, read, regular, seal};
-use crate::kustomize::{Built, Copy};
+use crate::copy::Copy;
+use crate::kustomize::Built;
 use crate::places;
 use argv::described::Description;
 use argv::kubectl::{KustomizationPlace, Manifest, ManifestValue, NamedKustomization, manifest_files};
@@ -173,17 +174,24 @@ impl Inputs {
     ) -> io::Result<()> {
         let mut links = Vec::new();
         for (name, content) in files {
-            links.push((*name, self.hold(content)?));
+            links.push((PathBuf::from(name), self.hold(content)?.into()));
         }
-        let copy = Copy::of_links(place, &links)?;
-        self.environment
-            .push((variable, copy.directory.display().to_string()));
-        self.copy = Some(copy);
+        self.hold_copy(variable, Copy::of_links(place, &links)?);
         Ok(())
     }
 
+    /// Has the tool find this directory of ours by the variable.
+    pub fn hold_copy(&mut self, variable: &'static str, copy: Copy) {
+        self.environment
+            .push((variable, copy.directory.display().to_string()));
+        self.copy = Some(copy);
+    }
+
     /// Where the tool finds this content.
-    fn hold(&mut self, content: &[u8]) -> io::Result<String> {
+    ///
+    /// # Errors
+    /// When memory cannot be had.
+    pub fn hold(&mut self, content: &[u8]) -> io::Result<String> {
         let held = seal(content)?;
         let path = format!("/proc/self/fd/{}", held.as_raw_fd());
         self.held.push(held);

@@ -6,6 +6,7 @@
 //! directory. The builder has no program in its PATH, so neither git nor helm, and proxies that lead nowhere. And it is killed
 //! when it takes too long, writes a file, or prints too much.
 
+use crate::copy::Copy;
 use crate::inputs::InputFile;
 use crate::tool_path::RealTool;
 use argv::kubectl::{KUSTOMIZATION_NAMES, Kustomization};
@@ -14,10 +15,9 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -96,66 +96,6 @@ pub fn build(tool: &RealTool, directory: &Path, place: &Path) -> Result<Built, N
         hidden: collected.hidden,
         copy: collected.copy,
     })
-}
-
-/// A directory of ours with copies in it, at the same places as the originals; it goes when this goes.
-#[derive(Debug)]
-pub struct Copy {
-    root: PathBuf,
-    /// Where the kustomization's own directory is in it.
-    pub directory: PathBuf,
-}
-
-impl Copy {
-    fn make(place: &Path, directory: &Path) -> io::Result<Copy> {
-        DirBuilder::new().recursive(true).mode(0o700).create(place)?;
-        let root = nix::unistd::mkdtemp(&place.join("kustomization-XXXXXX"))?;
-        let mut copy = Copy {
-            root,
-            directory: PathBuf::new(),
-        };
-        copy.directory = copy.of(directory);
-        Ok(copy)
-    }
-
-    /// One for links of ours.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn of_links(place: &Path, links: &[(&str, String)]) -> io::Result<Copy> {
-        let copy = Copy::make(place, Path::new("/"))?;
-        for (name, target) in links {
-            std::os::unix::fs::symlink(target, copy.root.join(name))?;
-        }
-        Ok(copy)
-    }
-
-    /// Where the copy of the file at this absolute path is.
-    fn of(&self, original: &Path) -> PathBuf {
-        self.root.join(original.strip_prefix("/").unwrap_or(original))
-    }
-
-    fn write(&self, original: &Path, content: &[u8]) -> io::Result<()> {
-        let path = self.of(original);
-        if let Some(parent) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(content)
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.root) {
-            crate::gate::warn(&format!("{}: cannot be removed: {error}", self.root.display()));
-        }
-    }
 }
 
 /// What was read so far.

@@ -6,6 +6,7 @@
 
 mod allocator;
 mod configuration;
+mod copy;
 mod exit;
 mod gate;
 mod governance;

@@ -6,15 +6,17 @@
 use argv::Tool;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The most bytes of one file that are read.
+/// The most bytes that are read of one file, or of all in a directory.
 const MOST_BYTES: u64 = 8 << 20;
 /// The most files in a directory.
 const MOST_FILES: usize = 1_000;
+/// aws's own descriptions of services, below HOME: the one directory that is handed on as it was read.
+const MODELS: &str = ".aws/models";
 
 /// Files and directories by path, each with the SHA-256 of its content in hex; `None` for what is not there.
 pub type Pinned = BTreeMap<PathBuf, Option<String>>;
@@ -26,12 +28,15 @@ pub struct Found {
     pub path: PathBuf,
     /// What it says.
     pub content: Vec<u8>,
+    /// The directory of which it is a part, where that is handed on as a whole; then it says nothing by itself.
+    pub whole: Option<PathBuf>,
 }
 
 impl Found {
-    /// Its content, where it is text.
+    /// Its content, where it is text that says something by itself.
     pub fn text(&self) -> Option<&str> {
-        std::str::from_utf8(&self.content).ok()
+        let is_whole = self.whole.is_none();
+        std::str::from_utf8(&self.content).ok().filter(|_| is_whole)
     }
 }
 
@@ -77,7 +82,7 @@ fn paths_of(tool: Tool, variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBu
             or_home("AWS_CONFIG_FILE", ".aws/config"),
             or_home("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
             home.join(".aws/cli/alias"),
-            home.join(".aws/models"),
+            home.join(MODELS),
             home.join(".boto"),
         ],
         Tool::Gh => {
@@ -148,7 +153,7 @@ pub fn read(paths: Vec<PathBuf>) -> Vec<Found> {
     take(paths, Some(&pinned)).unwrap_or_default()
 }
 
-/// The contents of what is there, in order, each read once; a directory's are left out.
+/// The contents of what is there, in order, each read once. Of directories, only those of aws's service models are handed on.
 ///
 /// # Errors
 /// Why the configuration is not the operator's.
@@ -157,14 +162,34 @@ pub fn take(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Result<Vec<Found>, 
     for path in paths {
         let found = content(&path);
         let fault = match pinned {
+            _ if is_too_large(&found) => Some(format!(
+                "`{}` is not read: it has more than {} MiB or {MOST_FILES} files, and what it makes of this command is not judged",
+                path.display(),
+                MOST_BYTES >> 20,
+            )),
             Some(pinned) => since_pinned(&path, pinned, &digest_of(&found)),
             None => written_by_the_caller(&path),
         };
         if let Some(fault) = fault {
             return Err(fault);
         }
-        if let Ok(Content::File(content)) = found {
-            contents.push(Found { path, content });
+        match found {
+            Ok(Content::File(content)) => contents.push(Found {
+                path,
+                content,
+                whole: None,
+            }),
+            Ok(Content::Directory(files)) if path.ends_with(MODELS) => {
+                let readable = files.into_iter().filter_map(|(file, content)| {
+                    Some(Found {
+                        path: file,
+                        content: content.ok()?,
+                        whole: Some(path.clone()),
+                    })
+                });
+                contents.extend(readable);
+            }
+            Ok(Content::Directory(_)) | Err(_) => {}
         }
     }
     Ok(contents)
@@ -198,8 +223,8 @@ fn written_by_the_caller(path: &Path) -> Option<String> {
 
 enum Content {
     File(Vec<u8>),
-    /// The names and digests of everything below.
-    Directory(Vec<u8>),
+    /// Everything below that is no directory, by its path, in order.
+    Directory(Vec<(PathBuf, io::Result<Vec<u8>>)>),
 }
 
 fn digest(path: &Path) -> Option<String> {
@@ -209,46 +234,94 @@ fn digest(path: &Path) -> Option<String> {
 /// A digest; a text that says why where it cannot be read, for the tool cannot read it either.
 fn digest_of(content: &io::Result<Content>) -> Option<String> {
     match content {
-        Ok(Content::File(bytes) | Content::Directory(bytes)) => Some(hex(bytes)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
-        Err(error) => Some(format!("unreadable: {}", error.kind())),
+        Ok(Content::File(bytes)) => Some(hex(bytes)),
+        Ok(Content::Directory(files)) => Some(hex(&listing(files))),
+        Err(error) => unreadable(error),
     }
+}
+
+fn unreadable(error: &io::Error) -> Option<String> {
+    let is_absent = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    (!is_absent).then(|| format!("unreadable: {}", error.kind()))
+}
+
+/// It was not read to its end, and the tool would.
+fn is_too_large(content: &io::Result<Content>) -> bool {
+    matches!(content, Err(error) if error.kind() == ErrorKind::FileTooLarge)
 }
 
 fn content(path: &Path) -> io::Result<Content> {
-    let file = File::open(path)?;
+    let file = open(path)?;
     if file.metadata()?.is_dir() {
         return directory(path).map(Content::Directory);
     }
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(ErrorKind::FileTooLarge.into());
-    }
-    Ok(Content::File(bytes))
+    whole(file, MOST_BYTES).map(Content::File)
 }
 
-fn directory(path: &Path) -> io::Result<Vec<u8>> {
-    let (mut left, mut files) = (vec![path.to_owned()], Vec::new());
+/// Does not wait: for a pipe, somebody to write to it might never come.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)
+}
+
+/// All of a file that has no more than `most` bytes.
+fn whole(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Links are followed, as the tools follow them.
+fn directory(path: &Path) -> io::Result<Vec<(PathBuf, io::Result<Vec<u8>>)>> {
+    let (mut left, mut paths) = (vec![path.to_owned()], Vec::new());
+    let mut directories = 0_usize;
     while let Some(directory) = left.pop() {
+        directories = directories.saturating_add(1);
         for entry in std::fs::read_dir(directory)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                left.push(entry.path());
+            let path = entry?.path();
+            if path.is_dir() {
+                left.push(path);
             } else {
-                files.push(entry.path());
+                paths.push(path);
             }
-            if files.len().saturating_add(left.len()) > MOST_FILES {
+            if paths.len().saturating_add(left.len()).saturating_add(directories) > MOST_FILES {
                 return Err(ErrorKind::FileTooLarge.into());
             }
         }
     }
-    files.sort();
-    let mut listing = Vec::new();
-    for file in files {
-        listing.extend(format!("{}\0{}\0", file.display(), digest(&file).unwrap_or_default()).into_bytes());
+    paths.sort();
+    let mut files = Vec::new();
+    let mut most = MOST_BYTES;
+    for path in paths {
+        let content = open(&path).and_then(|file| whole(file, most));
+        match &content {
+            Ok(bytes) => most = most.saturating_sub(bytes.len() as u64),
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                return Err(ErrorKind::FileTooLarge.into());
+            }
+            Err(_) => {}
+        }
+        files.push((path, content));
     }
-    Ok(listing)
+    Ok(files)
+}
+
+/// The paths and digests of a directory's files.
+fn listing(files: &[(PathBuf, io::Result<Vec<u8>>)]) -> Vec<u8> {
+    let mut listing = Vec::new();
+    for (path, content) in files {
+        let digest = match content {
+            Ok(bytes) => hex(bytes),
+            Err(error) => unreadable(error).unwrap_or_default(),
+        };
+        listing.extend(format!("{}\0{digest}\0", path.display()).into_bytes());
+    }
+    listing
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -353,5 +426,61 @@ mod tests {
         fs::remove_file(at("absent")).unwrap();
         fs::write(at("models/ec2/service-2.json"), "{}").unwrap();
         assert!(fault().unwrap().contains("models` was changed"));
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_read_is_refused_though_it_was_so_before() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let large = File::create(at("large")).unwrap();
+        large.set_len(MOST_BYTES + 1).unwrap();
+        fs::create_dir(at("many")).unwrap();
+        for number in 0..=MOST_FILES {
+            fs::write(at(&format!("many/{number}")), "").unwrap();
+        }
+        for name in ["large", "many"] {
+            let paths = || vec![at(name)];
+            let fault = take(paths(), Some(&pin(paths()))).unwrap_err();
+            assert!(fault.contains("is not read"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_back_is_followed_as_far_as_the_kernel_does() {
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(".", root.path().join("again")).unwrap();
+        let paths = || vec![root.path().to_owned()];
+        let pinned = pin(paths());
+        assert!(take(paths(), Some(&pinned)).is_ok());
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("pipe");
+        let paths = || vec![path.clone(), root.path().to_owned()];
+        let pinned = pin(paths());
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(take(paths(), Some(&pinned)).unwrap_err().contains("was made"));
+    }
+
+    #[test]
+    fn a_directory_is_read_through_links_and_service_models_are_handed_on() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir_all(at(".aws/models")).unwrap();
+        fs::create_dir_all(at("elsewhere/ec2")).unwrap();
+        fs::write(at("elsewhere/ec2/service-2.json"), "{}").unwrap();
+        std::os::unix::fs::symlink("../../elsewhere/ec2", at(".aws/models/ec2")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at(".aws/models/lost")).unwrap();
+        let paths = || vec![at(".aws/models"), at("elsewhere")];
+        let pinned = pin(paths());
+        let found = take(paths(), Some(&pinned)).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, at(".aws/models/ec2/service-2.json"));
+        assert_eq!(found[0].whole, Some(at(".aws/models")));
+        assert_eq!((found[0].content.as_slice(), found[0].text()), (&b"{}"[..], None));
+        fs::write(at("elsewhere/ec2/service-2.json"), "[]").unwrap();
+        assert!(take(paths(), Some(&pinned)).is_err());
     }
 }

@@ -29,7 +29,7 @@ pub struct Builder<'a> {
     pub is_allowed: &'a dyn Fn(&Invocation) -> bool,
     /// The real kubectl, or why there is none.
     pub tool: &'a dyn Fn() -> Result<RealTool, String>,
-    /// Where copies of kustomizations are made.
+    /// Where copies are made, of kustomizations and of the tools' own directories.
     pub place: &'a Path,
 }
 
@@ -91,17 +91,13 @@ pub fn understand(
         facts.extend(of_environment(tool, &around));
         facts.extend(of_files(tool, &invocation, files));
     }
+    let place = builder
+        .filter(|_| purpose == Purpose::Run)
+        .map(|builder| builder.place);
     match tool {
         Tool::Kubectl => facts.extend(bind_kubeconfig(&mut invocation, &mut inputs, files, whose)?),
-        Tool::Aws => bind_aws(&mut invocation, &mut inputs, files, &around)?,
-        Tool::Gh if purpose == Purpose::Run => {
-            bind_gh(
-                &invocation,
-                &mut inputs,
-                files,
-                builder.map(|builder| builder.place),
-            )?;
-        }
+        Tool::Aws => bind_aws(&mut invocation, &mut inputs, files, &around, place)?,
+        Tool::Gh if purpose == Purpose::Run => bind_gh(&invocation, &mut inputs, files, place)?,
         Tool::Gh | Tool::Psql | Tool::Described(_) => {}
     }
     for fact in facts {

@@ -111,11 +111,13 @@ const fn passes(name: &'static str, affects: &'static [Affects], does: &'static 
     }
 }
 
-/// Set for every call of the tool. kubectl's user preferences may give any command other flags.
+/// Set for every call of the tool. kubectl's user preferences may give any command other flags; Python runs what it finds below HOME
+/// before it runs aws.
 pub fn forced(tool: Tool) -> &'static [(&'static str, &'static str)] {
     match tool {
         Tool::Kubectl => &[("KUBECTL_KUBERC", "false"), ("KUBERC", "off")],
-        Tool::Aws | Tool::Gh | Tool::Described(_) => &[],
+        Tool::Aws => &[("PYTHONNOUSERSITE", "1")],
+        Tool::Gh | Tool::Described(_) => &[],
         // No history on disk; and the bytes of a command are read as the characters that were judged.
         Tool::Psql => &[("PSQL_HISTORY", "/dev/null"), ("PGCLIENTENCODING", "UTF8")],
     }

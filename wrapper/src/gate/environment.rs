@@ -233,7 +233,10 @@ mod tests {
     fn a_pinned_variable_is_the_operators_in_its_place_or_gone() {
         let caller = [("KUBECONFIG", "/evil"), ("LANG", "C"), ("AWS_PROFILE", "prod")];
         let (entries, changed) = cleaned(Tool::Aws, &[("KUBECONFIG", "/own")], &caller);
-        assert_eq!(entries, ["KUBECONFIG=/own", "LANG=C", "PATH=/bin"]);
+        assert_eq!(
+            entries,
+            ["KUBECONFIG=/own", "LANG=C", "PATH=/bin", "PYTHONNOUSERSITE=1"]
+        );
         assert_eq!(changed, ["AWS_PROFILE", "KUBECONFIG"]);
     }
 
