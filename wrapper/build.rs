@@ -5,7 +5,9 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let is_static = features.split(',').any(|feature| feature == "crt-static");
-    for script in ["no_unwinding", "governed_functions", "one_piece"] {
+    // Each puts its part before the rest of the code, so the last one's is the last: should the parts outgrow their 2 MiB, what
+    // only some commands run is beyond.
+    for script in ["no_unwinding", "one_piece", "governed_functions"] {
         let script = format!("{}/link/{script}.ld", env!("CARGO_MANIFEST_DIR"));
         println!("cargo:rerun-if-changed={script}");
         if is_static {
