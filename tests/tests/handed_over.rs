@@ -258,3 +258,42 @@ fn rules_may_say_which_account_and_which_cluster() {
     );
     assert_eq!(output.out(), "0\n0\n77\n77\n77\n0\n77\n", "{}", output.err());
 }
+
+/// The operator's KUBECONFIG counts whatever the agent says; what would change something in another cluster than it named does not run.
+#[test]
+fn nothing_is_changed_elsewhere_than_the_environment_says() {
+    let mut scratch = Scratch::new();
+    scratch
+        .stand_in("aws", "#!/bin/sh\n")
+        .stand_in("gh", "#!/bin/sh\n")
+        .stand_in("kubectl", "#!/bin/sh\n")
+        .env("KUBECONFIG", "/of-the-operator")
+        .env("AWS_PROFILE", "ours");
+    govern(
+        &mut scratch,
+        "\x20 - id: all\n    allow: {tool: [kubectl, aws, gh], effect: [local, read, write]}\n",
+    );
+    let output = scratch.run(
+        "run() { \"$@\" 2>>err; echo $?; }\n\
+         run env KUBECONFIG=/of-the-agent kubectl annotate pod a b=c\n\
+         run env KUBECONFIG=/of-the-agent kubectl get pods\n\
+         run env KUBECONFIG=/of-the-operator kubectl annotate pod a b=c\n\
+         run env KUBECONFIG=/of-the-agent reeve check -- kubectl annotate pod a b=c >>out; tail -1 out\n\
+         run env AWS_PROFILE=staging aws ec2 create-tags --resources a --tags Key=a\n\
+         run env AWS_PROFILE=ours KUBECONFIG=/of-the-agent aws ec2 create-tags --resources a --tags Key=a\n\
+         run env GH_REPO=octo/other gh label create a\n\
+         run env GH_REPO= GH_TOKEN=other gh label create a -R octo/app\n",
+    );
+    let said = std::fs::read_to_string(scratch.at("err")).expect("the script wrote it");
+    assert_eq!(output.out(), "77\n0\n0\n77\n77\n0\n77\n0\n", "{said}");
+    assert!(
+        said.contains("`KUBECONFIG` is not as the operator has it") && said.contains("unset it"),
+        "{said}"
+    );
+    let events = scratch.events();
+    assert_eq!(events[0]["reason"], "configuration", "{}", events[0]);
+    assert!(
+        !said.contains("/of-the-agent") && !said.contains("staging"),
+        "{said}"
+    );
+}

@@ -200,6 +200,38 @@ fn is_proxy(name: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case("_proxy"))
 }
 
+/// Whether `name` says where a command of `tool` goes.
+pub fn says_where(tool: Tool, name: &str) -> bool {
+    let kubectls = ["KUBECONFIG", "KUBERNETES_MASTER"].contains(&name);
+    let awss = [
+        "AWS_CONFIG_FILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_DEFAULT_REGION",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_SHARED_CREDENTIALS_FILE",
+    ]
+    .contains(&name)
+        || name.starts_with("AWS_ENDPOINT_URL");
+    match tool {
+        Tool::Kubectl => kubectls,
+        Tool::Aws => awss,
+        Tool::Gh => ["GH_CONFIG_DIR", "GH_HOST", "GH_REPO", "GIT_DIR"].contains(&name),
+        Tool::Psql => [
+            "PGDATABASE",
+            "PGHOST",
+            "PGHOSTADDR",
+            "PGPORT",
+            "PGSERVICE",
+            "PGSERVICEFILE",
+        ]
+        .contains(&name),
+        Tool::Described(_) => {
+            kubectls || awss || ["HELM_KUBECONTEXT", "HELM_NAMESPACE", "TF_WORKSPACE"].contains(&name)
+        }
+    }
+}
+
 /// Whether the value of `name` is a credential.
 pub fn is_secret(name: &str) -> bool {
     SECRET.contains(&name)
@@ -305,6 +337,22 @@ mod tests {
             "proxy",
         ] {
             assert!(!is_pinned(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_says_where_a_command_goes_is_pinned() {
+        let names = VARIABLES.iter().map(|row| row.name);
+        let helm = Tool::of_name("helm").unwrap();
+        for tool in [Tool::Kubectl, Tool::Aws, Tool::Gh, Tool::Psql, helm] {
+            assert!(names.clone().any(|name| says_where(tool, name)), "{tool}");
+            for name in names.clone().filter(|name| says_where(tool, name)) {
+                assert_eq!(treatment(tool, name), Treatment::Pinned, "{name}");
+            }
+        }
+        assert!(says_where(Tool::Aws, "AWS_ENDPOINT_URL_S3") && !says_where(Tool::Gh, "AWS_PROFILE"));
+        for name in ["HELM_KUBECONTEXT", "HELM_NAMESPACE", "TF_WORKSPACE"] {
+            assert!(says_where(helm, name) && is_pinned(name), "{name}");
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Child<'o> {
     variables: Vec<Given<'o>>,
     /// Names that were removed or put back, sorted.
     pub changed: Vec<String>,
+    /// Those of them with which the caller said that the command goes elsewhere than it does.
+    pub elsewhere: Vec<String>,
     /// What the parser may know.
     pub around: Surroundings,
 }
@@ -109,6 +111,10 @@ pub fn clean<'o>(tool: Tool, orders: &'o Configuration, call: &Snapshot) -> Chil
         let is_unchanged = theirs == Some(value);
         // The shims' own directory in PATH is no news.
         if !is_unchanged && text != "PATH" {
+            let says_something = !value.is_empty() || theirs.is_some();
+            if says_something && environment::says_where(tool, &text) {
+                child.elsewhere.push(text.clone().into_owned());
+            }
             child.changed.push(text.into_owned());
         }
         if let Some(value) = theirs {

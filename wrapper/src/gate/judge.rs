@@ -10,7 +10,7 @@ use crate::privilege;
 use crate::tool_files::{self, Found};
 use crate::tool_path::RealTool;
 use crate::understand::{Builder, NotUnderstood, Understood, Whose, understand};
-use argv::{Invocation, Surroundings, Tool};
+use argv::{Effect, Invocation, Operation, Surroundings, Tool};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -100,6 +100,13 @@ impl Judgement {
             }
             (_, verdict) => verdict,
         };
+        let verdict = match (&invocation, verdict) {
+            (_, Verdict::Deny(denial)) => Verdict::Deny(denial),
+            (Some(invocation), verdict) => {
+                astray(invocation, &child.elsewhere).map_or(verdict, Verdict::Deny)
+            }
+            (None, verdict) => verdict,
+        };
         Ok(Judgement {
             invocation,
             verdict,
@@ -123,6 +130,18 @@ impl Judgement {
             inputs: Inputs::default(),
         })
     }
+}
+
+/// A command that would change something, and not where its caller said. What only reads goes where the operator said.
+pub fn astray(invocation: &Invocation, elsewhere: &[String]) -> Option<Denial> {
+    let changes = |operation: &Operation| operation.effect > Effect::Read;
+    let name = elsewhere
+        .first()
+        .filter(|_| invocation.operations.iter().any(changes))?;
+    Some(misconfigured(format!(
+        "`{name}` is not as the operator has it, whose word counts: this would change something elsewhere than you mean; unset it, or \
+         name the place by an option"
+    )))
 }
 
 fn misconfigured(message: String) -> Denial {

@@ -255,6 +255,20 @@ pub fn pin_environment() -> (BTreeMap<String, String>, BTreeMap<String, String>)
     environment::pin()
 }
 
+/// Why a command that would be allowed is not, because of what this process's environment says of where it goes.
+///
+/// # Errors
+/// When the environment cannot be read.
+pub fn astray(
+    tool: Tool,
+    invocation: &argv::Invocation,
+    orders: &Configuration,
+) -> std::io::Result<Option<policies::Denial>> {
+    let call = Snapshot::take(tool, Vec::new())?;
+    let child = environment::clean(tool, orders, &call);
+    Ok(judge::astray(invocation, &child.elsewhere))
+}
+
 /// The policy under which this session's gates judge right now.
 ///
 /// # Errors

@@ -133,6 +133,14 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
         Ok(invocation) => governance.evaluate(invocation),
         Err(unreadable) => Verdict::Deny(governance.refuse_unreadable(tool, unreadable)),
     };
+    let verdict = match (&understood, &orders, verdict) {
+        (Ok(invocation), Some((_, orders)), allowed @ (Verdict::Allow(_) | Verdict::Escalate(_))) => {
+            let astray = gate::astray(tool, invocation, orders)
+                .map_err(|error| Failure::new(Exit::CannotCreate, error.to_string()))?;
+            astray.map_or(allowed, Verdict::Deny)
+        }
+        (_, _, verdict) => verdict,
+    };
     let shown: Vec<String> = words
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
