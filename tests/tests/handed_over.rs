@@ -271,7 +271,7 @@ fn nothing_is_changed_elsewhere_than_the_environment_says() {
         .env("AWS_PROFILE", "ours");
     govern(
         &mut scratch,
-        "\x20 - id: all\n    allow: {tool: [kubectl, aws, gh], effect: [local, read, write]}\n",
+        "\x20 - id: all\n    allow: {tool: [kubectl, aws, gh], effect: [local, read, write]}\n    accept: [changes-tool, writes-files]\n",
     );
     let output = scratch.run(
         "run() { \"$@\" 2>>err; echo $?; }\n\
@@ -282,10 +282,12 @@ fn nothing_is_changed_elsewhere_than_the_environment_says() {
          run env AWS_PROFILE=staging aws ec2 create-tags --resources a --tags Key=a\n\
          run env AWS_PROFILE=ours KUBECONFIG=/of-the-agent aws ec2 create-tags --resources a --tags Key=a\n\
          run env GH_REPO=octo/other gh label create a\n\
-         run env GH_REPO= GH_TOKEN=other gh label create a -R octo/app\n",
+         run env GH_REPO= GH_TOKEN=other gh label create a -R octo/app\n\
+         run env KUBECONFIG=/of-the-agent kubectl config use-context a\n\
+         run kubectl config use-context a\n",
     );
     let said = std::fs::read_to_string(scratch.at("err")).expect("the script wrote it");
-    assert_eq!(output.out(), "77\n0\n0\n77\n77\n0\n77\n0\n", "{said}");
+    assert_eq!(output.out(), "77\n0\n0\n77\n77\n0\n77\n0\n77\n0\n", "{said}");
     assert!(
         said.contains("`KUBECONFIG` is not as the operator has it") && said.contains("unset it"),
         "{said}"

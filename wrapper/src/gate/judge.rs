@@ -10,7 +10,7 @@ use crate::privilege;
 use crate::tool_files::{self, Found};
 use crate::tool_path::RealTool;
 use crate::understand::{Builder, NotUnderstood, Understood, Whose, understand};
-use argv::{Effect, Invocation, Operation, Surroundings, Tool};
+use argv::{Effect, Hazard, Invocation, Operation, Surroundings, Tool};
 use policies::{Denial, Governance, Level, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -135,9 +135,8 @@ impl Judgement {
 /// A command that would change something, and not where its caller said. What only reads goes where the operator said.
 pub fn astray(invocation: &Invocation, elsewhere: &[String]) -> Option<Denial> {
     let changes = |operation: &Operation| operation.effect > Effect::Read;
-    let name = elsewhere
-        .first()
-        .filter(|_| invocation.operations.iter().any(changes))?;
+    let changes = invocation.operations.iter().any(changes) || invocation.has_hazard(Hazard::ChangesTool);
+    let name = elsewhere.first().filter(|_| changes)?;
     Some(misconfigured(format!(
         "`{name}` is not as the operator has it, whose word counts: this would change something elsewhere than you mean; unset it, or \
          name the place by an option"

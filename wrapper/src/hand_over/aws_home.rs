@@ -36,11 +36,14 @@ pub fn make_caches(home: &Path, config: &str) -> io::Result<()> {
             .mode(0o700)
             .create(home.join(directory));
         match made {
-            // Then aws could not either, and does without.
+            // aws could not either then, and does without.
             Err(error)
                 if matches!(
                     error.kind(),
-                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                    ErrorKind::PermissionDenied
+                        | ErrorKind::ReadOnlyFilesystem
+                        | ErrorKind::AlreadyExists
+                        | ErrorKind::NotADirectory
                 ) => {}
             other => other?,
         }
@@ -86,8 +89,13 @@ pub fn hand_over(inputs: &mut Inputs, home: &Path, files: &[Found], place: &Path
 fn links(home: &Path, directory: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     let entries = match std::fs::read_dir(home.join(directory)) {
         Ok(entries) => entries,
-        // aws would find nothing there either.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+        // aws finds nothing there either; or it is not for us to see, and what is in it stays behind.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+            ) =>
+        {
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),
