@@ -69,24 +69,27 @@ pub fn bind_aws(
     let (Some(config), Some(credentials)) = (text(paths.first()), text(paths.get(1))) else {
         return Ok(());
     };
-    let Some(found) = AwsConfig::read(config, credentials) else {
-        return Ok(());
-    };
-    found.resolve(invocation, around);
+    let found = AwsConfig::read(config, credentials);
+    if let Some(found) = &found {
+        found.resolve(invocation, around);
+    }
     let first = invocation.command.split(' ').next().unwrap_or_default();
     let writes_them = matches!(first, "configure" | "emr" | "login" | "logout" | "sso");
+    let starts_programs = found.as_ref().is_some_and(|found| found.starts_programs);
     let stays = writes_them
-        || found.starts_programs
+        || starts_programs
         || invocation.has_hazard(Hazard::RunsLocalCode)
         || invocation.has_hazard(Hazard::ChangesTool);
-    if !stays {
-        inputs.hold_file("AWS_CONFIG_FILE", config.as_bytes())?;
-        inputs.hold_file("AWS_SHARED_CREDENTIALS_FILE", credentials.as_bytes())?;
-        if let (Some(place), Some(home)) = (place, around.variable("HOME").filter(|home| !home.is_empty())) {
-            let home = Path::new(home);
-            aws_home::make_caches(home, config)?;
-            aws_home::hand_over(inputs, home, files, place)?;
-        }
+    if stays {
+        return Ok(());
+    }
+    // What is not understood is handed over as it is all the same: then it is at least what was pinned.
+    inputs.hold_file("AWS_CONFIG_FILE", config.as_bytes())?;
+    inputs.hold_file("AWS_SHARED_CREDENTIALS_FILE", credentials.as_bytes())?;
+    if let (Some(place), Some(home)) = (place, around.variable("HOME").map(Path::new)) {
+        let is_set = |name: &str| around.variable(name).is_some();
+        aws_home::make_caches(home, &[config, credentials], is_set)?;
+        aws_home::hand_over(inputs, home, files, place)?;
     }
     Ok(())
 }

@@ -8,13 +8,15 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The most bytes that are read of one file, or of all in a directory.
+/// The most bytes that are read of one file, and of all in a directory that is handed on.
 const MOST_BYTES: u64 = 8 << 20;
-/// The most files in a directory.
+/// The most files in a directory that are read.
 const MOST_FILES: usize = 1_000;
+/// The most files in a directory.
+const MOST_ENTRIES: usize = 100_000;
 /// aws's own descriptions of services, below HOME: the one directory that is handed on as it was read.
 const MODELS: &str = ".aws/models";
 
@@ -48,9 +50,18 @@ pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathB
 /// Why it is not certain where `tool` looks: aws puts variables, the agent's too, and other users' homes into its paths.
 pub fn unclear(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let names = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
+    if tool != Tool::Aws {
+        return None;
+    }
+    // aws asks the system for a home then, and looks there for its aliases.
+    if !variable("HOME").is_some_and(|home| home.starts_with('/')) {
+        return Some(
+            "`HOME` is not set, or is no absolute path, so aws may look for its aliases anywhere; set it"
+                .to_owned(),
+        );
+    }
     names
         .into_iter()
-        .filter(|_| tool == Tool::Aws)
         .find(|name| {
             variable(name).is_some_and(|path| path.strip_prefix("~/").unwrap_or(&path).contains(['$', '~']))
         })
@@ -147,10 +158,13 @@ pub fn pin(paths: Vec<PathBuf>) -> Pinned {
         .collect()
 }
 
-/// The contents of what is there, whoever wrote it: for somebody who only asks.
+/// The contents of what is there and can be read, whoever wrote it: for somebody who only asks.
 pub fn read(paths: Vec<PathBuf>) -> Vec<Found> {
-    let pinned = pin(paths.clone());
-    take(paths, Some(&pinned)).unwrap_or_default()
+    let one = |path: PathBuf| {
+        let pinned = pin(vec![path.clone()]);
+        take(vec![path], Some(&pinned)).unwrap_or_default()
+    };
+    paths.into_iter().flat_map(one).collect()
 }
 
 /// The contents of what is there, in order, each read once. Of directories, only those of aws's service models are handed on.
@@ -162,10 +176,9 @@ pub fn take(paths: Vec<PathBuf>, pinned: Option<&Pinned>) -> Result<Vec<Found>, 
     for path in paths {
         let found = content(&path);
         let fault = match pinned {
-            _ if is_too_large(&found) => Some(format!(
-                "`{}` is not read: it has more than {} MiB or {MOST_FILES} files, and what it makes of this command is not judged",
+            _ if let Some(why) = unreadable_here(&found) => Some(format!(
+                "`{}` {why}, so what it makes of this command is not judged",
                 path.display(),
-                MOST_BYTES >> 20,
             )),
             Some(pinned) => since_pinned(&path, pinned, &digest_of(&found)),
             None => written_by_the_caller(&path),
@@ -245,9 +258,13 @@ fn unreadable(error: &io::Error) -> Option<String> {
     (!is_absent).then(|| format!("unreadable: {}", error.kind()))
 }
 
-/// It was not read to its end, and the tool would.
-fn is_too_large(content: &io::Result<Content>) -> bool {
-    matches!(content, Err(error) if error.kind() == ErrorKind::FileTooLarge)
+/// Why it was not read, or not to its end, where the tool would.
+fn unreadable_here(content: &io::Result<Content>) -> Option<&'static str> {
+    match content.as_ref().err()?.kind() {
+        ErrorKind::FileTooLarge => Some("is too large to be read for every command (8 MiB, or 1000 files)"),
+        ErrorKind::InvalidInput => Some("is a pipe, which says something else each time"),
+        _ => None,
+    }
 }
 
 fn content(path: &Path) -> io::Result<Content> {
@@ -260,10 +277,14 @@ fn content(path: &Path) -> io::Result<Content> {
 
 /// Does not wait: for a pipe, somebody to write to it might never come.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-        .open(path)
+        .open(path)?;
+    match file.metadata()?.file_type().is_fifo() {
+        true => Err(ErrorKind::InvalidInput.into()),
+        false => Ok(file),
+    }
 }
 
 /// All of a file that has no more than `most` bytes.
@@ -276,39 +297,71 @@ fn whole(file: File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Links are followed, as the tools follow them.
+/// Links are followed, as the tools follow them. Of a directory that is not handed on, what is too large or too many to be read for
+/// every command is known by what the kernel says of it: its time of last change is nobody's to set.
 fn directory(path: &Path) -> io::Result<Vec<(PathBuf, io::Result<Vec<u8>>)>> {
+    let is_handed_on = path.ends_with(MODELS);
+    let most_entries = if is_handed_on { MOST_FILES } else { MOST_ENTRIES };
     let (mut left, mut paths) = (vec![path.to_owned()], Vec::new());
+    let mut files: Vec<(PathBuf, io::Result<Vec<u8>>)> = Vec::new();
     let mut directories = 0_usize;
     while let Some(directory) = left.pop() {
         directories = directories.saturating_add(1);
-        for entry in std::fs::read_dir(directory)? {
+        let entries = match std::fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if directory != path => {
+                files.push((directory, Err(error)));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
             let path = entry?.path();
             if path.is_dir() {
                 left.push(path);
             } else {
                 paths.push(path);
             }
-            if paths.len().saturating_add(left.len()).saturating_add(directories) > MOST_FILES {
+            if paths.len().saturating_add(left.len()).saturating_add(directories) > most_entries {
                 return Err(ErrorKind::FileTooLarge.into());
             }
         }
     }
     paths.sort();
-    let mut files = Vec::new();
     let mut most = MOST_BYTES;
-    for path in paths {
-        let content = open(&path).and_then(|file| whole(file, most));
-        match &content {
-            Ok(bytes) => most = most.saturating_sub(bytes.len() as u64),
-            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
-                return Err(ErrorKind::FileTooLarge.into());
-            }
-            Err(_) => {}
+    for (number, path) in paths.into_iter().enumerate() {
+        let read = open(&path).and_then(|file| match number < MOST_FILES {
+            true => whole(file, most),
+            false => Err(ErrorKind::FileTooLarge.into()),
+        });
+        let content = match read {
+            Err(error) if error.kind() == ErrorKind::FileTooLarge && !is_handed_on => known_by(&path),
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => return Err(error),
+            other => other,
+        };
+        if let Ok(bytes) = content.as_ref().map(Vec::len)
+            && is_handed_on
+        {
+            most = most.saturating_sub(bytes as u64);
         }
         files.push((path, content));
     }
+    files.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(files)
+}
+
+/// What stands for a file's content that is not read.
+fn known_by(path: &Path) -> io::Result<Vec<u8>> {
+    let found = path.metadata()?;
+    let text = format!(
+        "{} {} {} {}.{}",
+        found.dev(),
+        found.ino(),
+        found.size(),
+        found.ctime(),
+        found.ctime_nsec()
+    );
+    Ok(text.into_bytes())
 }
 
 /// The paths and digests of a directory's files.
@@ -363,7 +416,11 @@ mod tests {
     #[test]
     fn a_path_that_aws_expands_is_unclear() {
         let of = |path: &'static str| {
-            let variable = move |name: &str| (name == "AWS_CONFIG_FILE").then(|| path.to_owned());
+            let variable = move |name: &str| match name {
+                "AWS_CONFIG_FILE" => Some(path.to_owned()),
+                "HOME" => Some("/h".to_owned()),
+                _ => None,
+            };
             [Tool::Aws, Tool::Kubectl].map(|tool| unclear(tool, variable).is_some())
         };
         assert_eq!(of("$HOME/c"), [true, false]);
@@ -434,14 +491,49 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         let large = File::create(at("large")).unwrap();
         large.set_len(MOST_BYTES + 1).unwrap();
-        fs::create_dir(at("many")).unwrap();
+        fs::create_dir_all(at(MODELS)).unwrap();
         for number in 0..=MOST_FILES {
-            fs::write(at(&format!("many/{number}")), "").unwrap();
+            fs::write(at(MODELS).join(number.to_string()), "").unwrap();
         }
-        for name in ["large", "many"] {
+        for name in ["large", MODELS] {
             let paths = || vec![at(name)];
             let fault = take(paths(), Some(&pin(paths()))).unwrap_err();
-            assert!(fault.contains("is not read"), "{fault}");
+            assert!(fault.contains("is too large"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_in_a_directory_of_plugins_is_known_by_its_last_change() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir(at("plugins")).unwrap();
+        File::create(at("plugins/large"))
+            .unwrap()
+            .set_len(MOST_BYTES + 1)
+            .unwrap();
+        for number in 0..=MOST_FILES {
+            fs::write(at(&format!("plugins/{number}")), "").unwrap();
+        }
+        let paths = || vec![at("plugins")];
+        let pinned = pin(paths());
+        assert_eq!(take(paths(), Some(&pinned)), Ok(Vec::new()));
+        let large = OpenOptions::new().write(true).open(at("plugins/large")).unwrap();
+        large.set_len(MOST_BYTES + 2).unwrap();
+        assert!(take(paths(), Some(&pinned)).unwrap_err().contains("was changed"));
+        let pinned = pin(paths());
+        fs::write(at("plugins/999"), "x").unwrap();
+        assert!(take(paths(), Some(&pinned)).unwrap_err().contains("was changed"));
+    }
+
+    #[test]
+    fn aws_without_a_home_is_unclear() {
+        let of = |home: Option<&'static str>| {
+            let variable = move |name: &str| home.filter(|_| name == "HOME").map(str::to_owned);
+            [Tool::Aws, Tool::Gh].map(|tool| unclear(tool, variable).is_some())
+        };
+        assert_eq!(of(Some("/h")), [false, false]);
+        for home in [None, Some(""), Some("h")] {
+            assert_eq!(of(home), [true, false]);
         }
     }
 
@@ -461,7 +553,14 @@ mod tests {
         let paths = || vec![path.clone(), root.path().to_owned()];
         let pinned = pin(paths());
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(take(paths(), Some(&pinned)).unwrap_err().contains("was made"));
+        assert!(take(paths(), Some(&pinned)).unwrap_err().contains("is a pipe"));
+        assert!(
+            take(paths(), Some(&pin(paths())))
+                .unwrap_err()
+                .contains("is a pipe")
+        );
+        let whole = || vec![root.path().to_owned()];
+        assert!(take(whole(), Some(&pinned)).unwrap_err().contains("was changed"));
     }
 
     #[test]

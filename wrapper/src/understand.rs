@@ -31,6 +31,8 @@ pub struct Builder<'a> {
     pub tool: &'a dyn Fn() -> Result<RealTool, String>,
     /// Where copies are made, of kustomizations and of the tools' own directories.
     pub place: &'a Path,
+    /// Whether the place is as much the caller's as the tools' HOME is.
+    pub is_in_session: bool,
 }
 
 /// A command that was understood, and what it reads.
@@ -96,7 +98,13 @@ pub fn understand(
         .map(|builder| builder.place);
     match tool {
         Tool::Kubectl => facts.extend(bind_kubeconfig(&mut invocation, &mut inputs, files, whose)?),
-        Tool::Aws => bind_aws(&mut invocation, &mut inputs, files, &around, place)?,
+        Tool::Aws => {
+            let place = place.filter(|_| builder.is_some_and(|builder| builder.is_in_session));
+            if place.is_some() {
+                names_no_home(args)?;
+            }
+            bind_aws(&mut invocation, &mut inputs, files, &around, place)?;
+        }
         Tool::Gh if purpose == Purpose::Run => bind_gh(&invocation, &mut inputs, files, place)?,
         Tool::Gh | Tool::Psql | Tool::Described(_) => {}
     }
@@ -110,6 +118,19 @@ pub fn understand(
         inputs.bind_session(&invocation, around.variable("PGOPTIONS"));
     }
     Ok(Understood { invocation, inputs })
+}
+
+/// aws writes some files to where `~` leads, and behind the gate that would be a directory that goes with the command.
+fn names_no_home(args: &[OsString]) -> Result<(), Unreadable> {
+    for (position, word) in args.iter().enumerate() {
+        let word = word.to_string_lossy();
+        if word == "~" || word.starts_with("~/") || word.contains("=~/") {
+            return Err(
+                Unreadable::at(position, &word, "has a `~` that aws would expand").hint("write the path out")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The invocation with the objects of the kustomization that the command names, where it names one that can be built.

@@ -200,15 +200,24 @@ fn is_proxy(name: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case("_proxy"))
 }
 
-/// Whether `name` says where a command of `tool` goes.
+/// Whether `name` says where a command of `tool` goes. HOME is not among these, for on a host it is always another than the caller's.
 pub fn says_where(tool: Tool, name: &str) -> bool {
-    let kubectls = ["KUBECONFIG", "KUBERNETES_MASTER"].contains(&name);
+    let kubectls = [
+        "KUBECONFIG",
+        "KUBERNETES_MASTER",
+        "KUBERNETES_SERVICE_HOST",
+        "KUBERNETES_SERVICE_PORT",
+    ]
+    .contains(&name);
+    // For aws, the credentials are the account.
     let awss = [
+        "AWS_ACCESS_KEY_ID",
         "AWS_CONFIG_FILE",
         "AWS_DEFAULT_PROFILE",
         "AWS_DEFAULT_REGION",
         "AWS_PROFILE",
         "AWS_REGION",
+        "AWS_ROLE_ARN",
         "AWS_SHARED_CREDENTIALS_FILE",
     ]
     .contains(&name)
@@ -218,16 +227,25 @@ pub fn says_where(tool: Tool, name: &str) -> bool {
         Tool::Aws => awss,
         Tool::Gh => ["GH_CONFIG_DIR", "GH_HOST", "GH_REPO", "GIT_DIR"].contains(&name),
         Tool::Psql => [
+            "PGCLUSTER",
             "PGDATABASE",
             "PGHOST",
             "PGHOSTADDR",
+            "PGOPTIONS",
             "PGPORT",
             "PGSERVICE",
             "PGSERVICEFILE",
+            "PGTARGETSESSIONATTRS",
+            "PGUSER",
+            "PG_CLUSTER_CONF_ROOT",
         ]
         .contains(&name),
         Tool::Described(_) => {
-            kubectls || awss || ["HELM_KUBECONTEXT", "HELM_NAMESPACE", "TF_WORKSPACE"].contains(&name)
+            kubectls
+                || awss
+                || ["HELM_NAMESPACE", "TF_DATA_DIR", "TF_WORKSPACE"].contains(&name)
+                || name.starts_with("HELM_KUBE")
+                || name.starts_with("TF_VAR_")
         }
     }
 }
@@ -351,7 +369,7 @@ mod tests {
             }
         }
         assert!(says_where(Tool::Aws, "AWS_ENDPOINT_URL_S3") && !says_where(Tool::Gh, "AWS_PROFILE"));
-        for name in ["HELM_KUBECONTEXT", "HELM_NAMESPACE", "TF_WORKSPACE"] {
+        for name in ["HELM_KUBECONTEXT", "HELM_NAMESPACE", "TF_VAR_a", "TF_WORKSPACE"] {
             assert!(says_where(helm, name) && is_pinned(name), "{name}");
         }
     }

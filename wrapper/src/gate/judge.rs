@@ -62,6 +62,7 @@ impl Judgement {
             is_allowed: &|invocation| !matches!(governance.evaluate(invocation), Verdict::Deny(_)),
             tool: &|| real_tool(call.tool, orders),
             place: &place_for_copies(file, orders),
+            is_in_session: orders.session.is_some(),
         };
         // The files that the caller names are read as the caller may. A kustomization is not built with a lent group: whoever
         // rewrites the copy meanwhile could have it read what only the group may.
@@ -138,7 +139,7 @@ pub fn astray(invocation: &Invocation, elsewhere: &[String]) -> Option<Denial> {
     let changes = invocation.operations.iter().any(changes) || invocation.has_hazard(Hazard::ChangesTool);
     let name = elsewhere.first().filter(|_| changes)?;
     Some(misconfigured(format!(
-        "`{name}` is not as the operator has it, whose word counts: this would change something elsewhere than you mean; unset it, or \
+        "`{name}` is not as the operator has it, whose word counts: this would change something elsewhere than you mean; unset it and \
          name the place by an option"
     )))
 }

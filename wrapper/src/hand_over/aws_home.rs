@@ -29,8 +29,13 @@ const CACHES: [(&str, &str); 4] = [
 ///
 /// # Errors
 /// When one cannot be made, and there was none.
-pub fn make_caches(home: &Path, config: &str) -> io::Result<()> {
-    for (_, directory) in CACHES.iter().filter(|(word, _)| config.contains(word)) {
+pub fn make_caches(home: &Path, texts: &[&str], is_set: impl Fn(&str) -> bool) -> io::Result<()> {
+    // aws reads keys in any case, and a role from the environment.
+    let texts: Vec<String> = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+    let is_used = |word: &str| {
+        texts.iter().any(|text| text.contains(word)) || is_set(&format!("AWS_{}", word.to_ascii_uppercase()))
+    };
+    for (_, directory) in CACHES.iter().filter(|(word, _)| is_used(word)) {
         let made = DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -179,9 +184,17 @@ mod tests {
     #[test]
     fn what_aws_keeps_is_kept_in_the_real_home() {
         let home = tempfile::tempdir().unwrap();
-        make_caches(home.path(), "[default]\nregion = eu-west-1\n").unwrap();
+        make_caches(home.path(), &["[default]\nregion = eu-west-1\n", ""], |_| false).unwrap();
         assert!(!home.path().join(".aws").exists());
-        make_caches(home.path(), "[default]\nrole_arn = a\ncli_history = enabled\n").unwrap();
+        make_caches(
+            home.path(),
+            &["cli_history = enabled\n", "ROLE_ARN = a\n"],
+            |_| false,
+        )
+        .unwrap();
+        let other = tempfile::tempdir().unwrap();
+        make_caches(other.path(), &[], |name| name == "AWS_ROLE_ARN").unwrap();
+        assert!(other.path().join(".aws/cli/cache").is_dir());
         assert!(home.path().join(".aws/cli/cache").is_dir() && home.path().join(".aws/cli/history").is_dir());
     }
 }

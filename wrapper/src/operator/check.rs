@@ -121,6 +121,7 @@ fn judge(options: &Check) -> Result<Judged, Failure> {
         is_allowed: &is_allowed,
         tool: &real_tool,
         place,
+        is_in_session: true,
     });
     let understood = match understand(tool, args, around, &files, Purpose::Ask, whose, builder.as_ref()) {
         Ok(understood) => Ok(understood.invocation),
