@@ -3,20 +3,17 @@
 //!
 //! In a session, their digests are pinned when it begins. On a host, they must not be the caller's to write.
 
-use argv::Tool;
-use sha2::{Digest, Sha256};
+mod content;
+mod paths;
+
+use content::{Content, content, digest, digest_of, unreadable_here};
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The most bytes that are read of one file, and of all in a directory that is handed on.
-const MOST_BYTES: u64 = 8 << 20;
-/// The most files in a directory that are read.
-const MOST_FILES: usize = 1_000;
-/// The most files in a directory.
-const MOST_ENTRIES: usize = 100_000;
+pub use paths::{paths, unclear};
+
 /// aws's own descriptions of services, below HOME: the one directory that is handed on as it was read.
 const MODELS: &str = ".aws/models";
 
@@ -39,111 +36,6 @@ impl Found {
     pub fn text(&self) -> Option<&str> {
         let is_whole = self.whole.is_none();
         std::str::from_utf8(&self.content).ok().filter(|_| is_whole)
-    }
-}
-
-/// Where `tool` looks for its configuration, whether or not anything is there. `variable` is the environment that it gets.
-pub fn paths(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
-    paths_of(tool, &variable)
-}
-
-/// Why it is not certain where `tool` looks: aws puts variables, the agent's too, and other users' homes into its paths.
-pub fn unclear(tool: Tool, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let names = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
-    if tool != Tool::Aws {
-        return None;
-    }
-    // aws asks the system for a home then, and looks there for its aliases.
-    if !variable("HOME").is_some_and(|home| home.starts_with('/')) {
-        return Some(
-            "`HOME` is not set, or is no absolute path, so aws may look for its aliases anywhere; set it"
-                .to_owned(),
-        );
-    }
-    names
-        .into_iter()
-        .find(|name| {
-            variable(name).is_some_and(|path| path.strip_prefix("~/").unwrap_or(&path).contains(['$', '~']))
-        })
-        .map(|name| format!("`{name}` has `$` or `~` in it, and may lead anywhere; write the path out"))
-}
-
-fn paths_of(tool: Tool, variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let home = set("HOME").map(PathBuf::from).unwrap_or_default();
-    let or_home = |name: &str, below: &str| {
-        set(name).map_or_else(
-            || home.join(below),
-            |given| match given.strip_prefix("~/") {
-                Some(rest) => home.join(rest),
-                None => PathBuf::from(given),
-            },
-        )
-    };
-    match tool {
-        Tool::Kubectl => match set("KUBECONFIG") {
-            Some(list) => list
-                .split(':')
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from)
-                .collect(),
-            None => vec![home.join(".kube/config")],
-        },
-        Tool::Aws => vec![
-            or_home("AWS_CONFIG_FILE", ".aws/config"),
-            or_home("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-            home.join(".aws/cli/alias"),
-            home.join(MODELS),
-            home.join(".boto"),
-        ],
-        Tool::Gh => {
-            let directory = set("GH_CONFIG_DIR").map_or_else(
-                || {
-                    let base = set("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
-                    base.join("gh")
-                },
-                PathBuf::from,
-            );
-            vec![directory.join("config.yml"), directory.join("hosts.yml")]
-        }
-        // `.psqlrc` is not read (`-X`); the others say who connects and whether the server is the right one. The last is read
-        // by Debian's starter of psql.
-        Tool::Psql => vec![
-            or_home("PGPASSFILE", ".pgpass"),
-            or_home("PGSERVICEFILE", ".pg_service.conf"),
-            home.join(".postgresql"),
-            home.join(".postgresqlrc"),
-        ],
-        // Tools for clusters and clouds: whatever of these says where they go, and what else they run.
-        Tool::Described(_) => {
-            let kubeconfig = paths_of(Tool::Kubectl, variable);
-            // Terraform takes the old name where the new one is not set, and neither with `~`.
-            let terraforms = set("TF_CLI_CONFIG_FILE").or_else(|| set("TERRAFORM_CONFIG"));
-            // helm's own directories are below those of XDG, and its plugins may be in several.
-            let below = |own: &str, base: &str, usual: &str| {
-                set(own).map_or_else(
-                    || {
-                        set(base)
-                            .map_or_else(|| home.join(usual), PathBuf::from)
-                            .join("helm")
-                    },
-                    PathBuf::from,
-                )
-            };
-            let data = below("HELM_DATA_HOME", "XDG_DATA_HOME", ".local/share");
-            let plugins = set("HELM_PLUGINS").map_or_else(
-                || vec![data.join("plugins")],
-                |list| std::env::split_paths(&list).collect(),
-            );
-            let own = [
-                or_home("AWS_CONFIG_FILE", ".aws/config"),
-                or_home("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-                terraforms.map_or_else(|| home.join(".terraformrc"), PathBuf::from),
-                home.join(".terraform.d"),
-                below("HELM_CONFIG_HOME", "XDG_CONFIG_HOME", ".config"),
-            ];
-            kubeconfig.into_iter().chain(own).chain(plugins).collect()
-        }
     }
 }
 
@@ -234,232 +126,11 @@ fn written_by_the_caller(path: &Path) -> Option<String> {
     })
 }
 
-enum Content {
-    File(Vec<u8>),
-    /// Everything below that is no directory, by its path, in order.
-    Directory(Vec<(PathBuf, io::Result<Vec<u8>>)>),
-}
-
-fn digest(path: &Path) -> Option<String> {
-    digest_of(&content(path))
-}
-
-/// A digest; a text that says why where it cannot be read, for the tool cannot read it either.
-fn digest_of(content: &io::Result<Content>) -> Option<String> {
-    match content {
-        Ok(Content::File(bytes)) => Some(hex(bytes)),
-        Ok(Content::Directory(files)) => Some(hex(&listing(files))),
-        Err(error) => unreadable(error),
-    }
-}
-
-fn unreadable(error: &io::Error) -> Option<String> {
-    let is_absent = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-    (!is_absent).then(|| format!("unreadable: {}", error.kind()))
-}
-
-/// Why it was not read, or not to its end, where the tool would.
-fn unreadable_here(content: &io::Result<Content>) -> Option<&'static str> {
-    match content.as_ref().err()?.kind() {
-        ErrorKind::FileTooLarge => Some("is too large to be read for every command (8 MiB, or 1000 files)"),
-        ErrorKind::InvalidInput => Some("is a pipe, which says something else each time"),
-        _ => None,
-    }
-}
-
-fn content(path: &Path) -> io::Result<Content> {
-    let file = open(path)?;
-    if file.metadata()?.is_dir() {
-        return directory(path).map(Content::Directory);
-    }
-    whole(file, MOST_BYTES).map(Content::File)
-}
-
-/// Does not wait: for a pipe, somebody to write to it might never come.
-fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-        .open(path)?;
-    match file.metadata()?.file_type().is_fifo() {
-        true => Err(ErrorKind::InvalidInput.into()),
-        false => Ok(file),
-    }
-}
-
-/// All of a file that has no more than `most` bytes.
-fn whole(file: File, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(ErrorKind::FileTooLarge.into());
-    }
-    Ok(bytes)
-}
-
-/// Links are followed, as the tools follow them. Of a directory that is not handed on, what is too large or too many to be read for
-/// every command is known by what the kernel says of it: its time of last change is nobody's to set.
-fn directory(path: &Path) -> io::Result<Vec<(PathBuf, io::Result<Vec<u8>>)>> {
-    let is_handed_on = path.ends_with(MODELS);
-    let most_entries = if is_handed_on { MOST_FILES } else { MOST_ENTRIES };
-    let (mut left, mut paths) = (vec![path.to_owned()], Vec::new());
-    let mut files: Vec<(PathBuf, io::Result<Vec<u8>>)> = Vec::new();
-    let mut directories = 0_usize;
-    while let Some(directory) = left.pop() {
-        directories = directories.saturating_add(1);
-        let entries = match std::fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) if directory != path => {
-                files.push((directory, Err(error)));
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
-                left.push(path);
-            } else {
-                paths.push(path);
-            }
-            if paths.len().saturating_add(left.len()).saturating_add(directories) > most_entries {
-                return Err(ErrorKind::FileTooLarge.into());
-            }
-        }
-    }
-    paths.sort();
-    let mut most = MOST_BYTES;
-    for (number, path) in paths.into_iter().enumerate() {
-        let read = open(&path).and_then(|file| match number < MOST_FILES {
-            true => whole(file, most),
-            false => Err(ErrorKind::FileTooLarge.into()),
-        });
-        let content = match read {
-            Err(error) if error.kind() == ErrorKind::FileTooLarge && !is_handed_on => known_by(&path),
-            Err(error) if error.kind() == ErrorKind::FileTooLarge => return Err(error),
-            other => other,
-        };
-        if let Ok(bytes) = content.as_ref().map(Vec::len)
-            && is_handed_on
-        {
-            most = most.saturating_sub(bytes as u64);
-        }
-        files.push((path, content));
-    }
-    files.sort_by(|one, other| one.0.cmp(&other.0));
-    Ok(files)
-}
-
-/// What stands for a file's content that is not read.
-fn known_by(path: &Path) -> io::Result<Vec<u8>> {
-    let found = path.metadata()?;
-    let text = format!(
-        "{} {} {} {}.{}",
-        found.dev(),
-        found.ino(),
-        found.size(),
-        found.ctime(),
-        found.ctime_nsec()
-    );
-    Ok(text.into_bytes())
-}
-
-/// The paths and digests of a directory's files.
-fn listing(files: &[(PathBuf, io::Result<Vec<u8>>)]) -> Vec<u8> {
-    let mut listing = Vec::new();
-    for (path, content) in files {
-        let digest = match content {
-            Ok(bytes) => hex(bytes),
-            Err(error) => unreadable(error).unwrap_or_default(),
-        };
-        listing.extend(format!("{}\0{digest}\0", path.display()).into_bytes());
-    }
-    listing
-}
-
-fn hex(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(bytes))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::content::{MOST_BYTES, MOST_FILES};
     use super::*;
-    use std::fs;
-
-    fn of(tool: Tool, variables: &[(&str, &str)]) -> Vec<String> {
-        let variable = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        paths(tool, variable)
-            .into_iter()
-            .map(|path| path.display().to_string())
-            .collect()
-    }
-
-    #[test]
-    fn each_tool_is_known_to_look_where_it_looks() {
-        let home = ("HOME", "/h");
-        assert_eq!(of(Tool::Kubectl, &[home]), ["/h/.kube/config"]);
-        assert_eq!(of(Tool::Kubectl, &[home, ("KUBECONFIG", "/a::/b")]), ["/a", "/b"]);
-        assert_eq!(
-            of(Tool::Aws, &[home, ("AWS_CONFIG_FILE", "~/c")])[..2],
-            ["/h/c", "/h/.aws/credentials"]
-        );
-        assert_eq!(
-            of(Tool::Gh, &[home, ("XDG_CONFIG_HOME", "/x")])[0],
-            "/x/gh/config.yml"
-        );
-        assert_eq!(of(Tool::Gh, &[home, ("GH_CONFIG_DIR", "/g")])[1], "/g/hosts.yml");
-    }
-
-    #[test]
-    fn a_path_that_aws_expands_is_unclear() {
-        let of = |path: &'static str| {
-            let variable = move |name: &str| match name {
-                "AWS_CONFIG_FILE" => Some(path.to_owned()),
-                "HOME" => Some("/h".to_owned()),
-                _ => None,
-            };
-            [Tool::Aws, Tool::Kubectl].map(|tool| unclear(tool, variable).is_some())
-        };
-        assert_eq!(of("$HOME/c"), [true, false]);
-        assert_eq!(of("~root/c"), [true, false]);
-        assert_eq!(of("~/c"), [false, false]);
-        assert_eq!(of("/etc/c"), [false, false]);
-    }
-
-    #[test]
-    fn described_tools_are_known_to_look_where_they_look() {
-        let terraform = |variables: &[(&str, &str)]| {
-            let all = [&[("HOME", "/h")], variables].concat();
-            of(Tool::of_name("terraform").unwrap(), &all)[3].clone()
-        };
-        assert_eq!(terraform(&[]), "/h/.terraformrc");
-        assert_eq!(terraform(&[("TERRAFORM_CONFIG", "/old")]), "/old");
-        assert_eq!(
-            terraform(&[("TERRAFORM_CONFIG", "/old"), ("TF_CLI_CONFIG_FILE", "/new")]),
-            "/new"
-        );
-        let helm = |variables: &[(&str, &str)]| {
-            let all = [&[("HOME", "/h")], variables].concat();
-            of(Tool::of_name("helm").unwrap(), &all)[5..].to_vec()
-        };
-        assert_eq!(helm(&[]), ["/h/.config/helm", "/h/.local/share/helm/plugins"]);
-        assert_eq!(
-            helm(&[("XDG_CONFIG_HOME", "/c"), ("XDG_DATA_HOME", "/d")]),
-            ["/c/helm", "/d/helm/plugins"]
-        );
-        assert_eq!(
-            helm(&[
-                ("HELM_CONFIG_HOME", "/c"),
-                ("HELM_DATA_HOME", "/d"),
-                ("XDG_DATA_HOME", "/x")
-            ]),
-            ["/c", "/d/plugins"]
-        );
-        assert_eq!(helm(&[("HELM_PLUGINS", "/p:/q")])[1..], ["/p", "/q"]);
-    }
+    use std::fs::{self, File, OpenOptions};
 
     #[test]
     fn every_change_is_noticed_and_putting_it_back_is_enough() {
@@ -523,18 +194,6 @@ mod tests {
         let pinned = pin(paths());
         fs::write(at("plugins/999"), "x").unwrap();
         assert!(take(paths(), Some(&pinned)).unwrap_err().contains("was changed"));
-    }
-
-    #[test]
-    fn aws_without_a_home_is_unclear() {
-        let of = |home: Option<&'static str>| {
-            let variable = move |name: &str| home.filter(|_| name == "HOME").map(str::to_owned);
-            [Tool::Aws, Tool::Gh].map(|tool| unclear(tool, variable).is_some())
-        };
-        assert_eq!(of(Some("/h")), [false, false]);
-        for home in [None, Some(""), Some("h")] {
-            assert_eq!(of(home), [true, false]);
-        }
     }
 
     #[test]

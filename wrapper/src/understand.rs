@@ -100,10 +100,10 @@ pub fn understand(
         Tool::Kubectl => facts.extend(bind_kubeconfig(&mut invocation, &mut inputs, files, whose)?),
         Tool::Aws => {
             let place = place.filter(|_| builder.is_some_and(|builder| builder.is_in_session));
-            if place.is_some() {
+            bind_aws(&mut invocation, &mut inputs, files, &around, place)?;
+            if inputs.environment.iter().any(|(name, _)| *name == "HOME") {
                 names_no_home(args)?;
             }
-            bind_aws(&mut invocation, &mut inputs, files, &around, place)?;
         }
         Tool::Gh if purpose == Purpose::Run => bind_gh(&invocation, &mut inputs, files, place)?,
         Tool::Gh | Tool::Psql | Tool::Described(_) => {}
