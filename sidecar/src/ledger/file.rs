@@ -1,9 +1,10 @@
 //! The little that the ledger needs of files and of their directory, so that a test can put failing ones in their place.
 
 use audit_event::room::ROOM;
+use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The present epoch's private key.
@@ -23,8 +24,10 @@ pub trait LedgerFile {
     fn truncate(&mut self, length: u64) -> io::Result<()>;
     /// Cuts off what room there is.
     fn cut_room(&mut self) -> io::Result<()>;
-    /// Makes room behind the records when half of it is used up, or fails and leaves what there is.
-    fn make_room(&mut self) -> io::Result<()>;
+    /// Bytes of room behind the records.
+    fn room(&self) -> u64;
+    /// Makes some more room, not durable yet, or fails and leaves what there is. Whether there may be more still.
+    fn make_room(&mut self) -> io::Result<bool>;
 }
 
 /// The directory that the segments are in.
@@ -154,13 +157,33 @@ impl Volume for Directory {
     }
 }
 
+/// What is asked of a segment before each write. No times: a kernel that was asked for them gives the next write a time of its own
+/// (since Linux 6.13), and where ext4 has no journal each sync then writes the inode, too, a third request to the disk.
+const ASKED: StatxFlags = StatxFlags::INO.union(StatxFlags::NLINK).union(StatxFlags::SIZE);
+
+/// What tells a file from all others that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    /// The device, major and minor number.
+    device: (u32, u32),
+    inode: u64,
+}
+
+impl Identity {
+    fn of(found: &Statx) -> Identity {
+        Identity {
+            device: (found.stx_dev_major, found.stx_dev_minor),
+            inode: found.stx_ino,
+        }
+    }
+}
+
 /// A segment on disk.
 #[derive(Debug)]
 pub struct SegmentFile {
     path: PathBuf,
     file: File,
-    device: u64,
-    inode: u64,
+    identity: Identity,
     /// Where the records end.
     end: u64,
     /// Where the file ends.
@@ -176,14 +199,13 @@ impl SegmentFile {
             .write(true)
             .mode(0o640)
             .open(path)?;
-        let metadata = file.metadata()?;
+        let found = statx(&file, "", AtFlags::EMPTY_PATH, ASKED)?;
         Ok(SegmentFile {
             path: path.to_owned(),
             file,
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            end: metadata.len(),
-            size: metadata.len(),
+            identity: Identity::of(&found),
+            end: found.stx_size,
+            size: found.stx_size,
         })
     }
 
@@ -191,22 +213,21 @@ impl SegmentFile {
     /// replaced ledger would swallow records, and one that others write is not ours alone.
     pub fn check_identity(&self) -> Result<(), String> {
         let at = self.path.display();
-        let found = std::fs::symlink_metadata(&self.path)
-            .map_err(|error| format!("{at} is gone: {error}; restart the sidecar"))?;
-        if (found.dev(), found.ino()) != (self.device, self.inode) {
+        let found = statx(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW, ASKED)
+            .map_err(|error| format!("{at} is gone: {}; restart the sidecar", io::Error::from(error)))?;
+        if Identity::of(&found) != self.identity {
             return Err(format!("{at} was replaced by another file; restart the sidecar"));
         }
-        if found.nlink() != 1 {
+        if found.stx_nlink != 1 {
             return Err(format!(
                 "{at} has {} names; remove the others and restart the sidecar",
-                found.nlink()
+                found.stx_nlink
             ));
         }
-        if found.size() != self.size {
+        if found.stx_size != self.size {
             return Err(format!(
                 "{at} has {} bytes where {} were written: somebody else wrote or cut it; run `reeve audit verify`",
-                found.size(),
-                self.size
+                found.stx_size, self.size
             ));
         }
         Ok(())
@@ -216,6 +237,8 @@ impl SegmentFile {
 /// So much of the room is filled at once. The page cache takes what is written at once as one piece where it can, and a
 /// sync after a change in a piece writes all of it: a page each costs no more than what changes.
 const PIECE: [u8; 4096] = [0; 4096];
+/// So many are filled in one go: whoever wants something recorded meanwhile waits until they are durable.
+const PIECES: usize = 16;
 
 impl LedgerFile for SegmentFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -242,17 +265,18 @@ impl LedgerFile for SegmentFile {
         Ok(())
     }
 
-    fn make_room(&mut self) -> io::Result<()> {
-        if self.size.saturating_sub(self.end) > ROOM / 2 {
-            return Ok(());
-        }
+    fn room(&self) -> u64 {
+        self.size.saturating_sub(self.end)
+    }
+
+    fn make_room(&mut self) -> io::Result<bool> {
         let page = PIECE.len() as u64;
         let until = self.end.saturating_add(ROOM);
-        loop {
+        for _ in 0..PIECES {
             // To the border of a page, and from there on in whole ones.
             let border = self.size.saturating_add(1).next_multiple_of(page);
             if border > until {
-                return Ok(());
+                return Ok(false);
             }
             let length = usize::try_from(border.saturating_sub(self.size)).unwrap_or(PIECE.len());
             let piece = PIECE.get(..length).unwrap_or(&PIECE);
@@ -262,5 +286,6 @@ impl LedgerFile for SegmentFile {
             }
             self.size = border;
         }
+        Ok(true)
     }
 }

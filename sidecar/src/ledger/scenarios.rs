@@ -59,13 +59,35 @@ fn a_writer_that_was_stopped_goes_on() {
         store.grow_older(Duration::from_secs(60 * minutes));
         assert_eq!(store.commit(&events(2)).unwrap().len(), 2);
         store.grow_older(Duration::from_secs(60 * minutes));
-        store.sign().unwrap();
+        store.sign(Duration::ZERO).unwrap();
     }
     store.grow_older(Duration::from_secs(600));
     store.seal().unwrap();
     let report = verify(directory.path());
     assert_eq!(report.verify, State::Sealed, "{:?}", report.fault);
     drop(open(directory.path()));
+}
+
+/// A record before which a signature is due is two lines, and those go where the file ends, not into its room.
+#[test]
+fn who_signs_in_time_keeps_the_room() {
+    for (again, is_kept) in [(Duration::from_secs(1), true), (Duration::ZERO, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = store(directory.path());
+        assert!(store.lacks_room());
+        while store.make_room().unwrap() {}
+        assert!(!store.lacks_room());
+        store.commit(&events(1)).unwrap();
+        store.grow_older(Duration::from_millis(4500));
+        store.sign(again).unwrap();
+        store.grow_older(Duration::from_millis(600));
+        store.commit(&events(1)).unwrap();
+        let segment = std::fs::read(directory.path().join(segment_name(1))).unwrap();
+        let (_, room) = audit_event::room::split(&segment);
+        assert_eq!(room.len() > 1 << 19, is_kept, "{again:?}: {}", room.len());
+        store.seal().unwrap();
+        assert_eq!(verify(directory.path()).verify, State::Sealed);
+    }
 }
 
 #[test]

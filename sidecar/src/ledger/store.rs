@@ -8,6 +8,7 @@ use super::recovery::{MAX_LINE, Torn};
 use audit_event::chain::{Cursor, Draft, Hash, Kind, Peer, write_line};
 use audit_event::note::SecretKey;
 use audit_event::records::{self, Open, Place, Prune, Seal, Signed};
+use audit_event::room::ROOM;
 use audit_event::tree::{self, Tree};
 use std::io;
 use std::time::{Duration, Instant};
@@ -147,7 +148,9 @@ impl<V: Volume> Store<V> {
             .into_iter()
             .chain(recover.iter().chain([&config]).map(Entry::Plain))
             .collect();
-        self.append(&entries).map(drop)
+        self.append(&entries)?;
+        self.had_several = false; // nobody sent these
+        Ok(())
     }
 
     /// Ends the epoch in order.
@@ -164,11 +167,12 @@ impl<V: Volume> Store<V> {
         self.append(&entries)
     }
 
-    /// Signs what stands unsigned, when it is time.
-    pub fn sign(&mut self) -> Result<(), CommitError> {
+    /// Signs what stands unsigned, when it is time, or will be when it is asked again. A record that comes later than that has to be
+    /// preceded by a signature, and two lines have no use for room.
+    pub fn sign(&mut self, again: Duration) -> Result<(), CommitError> {
         let (seq, when) = self.last_signed;
         let unsigned = self.cursor.next.saturating_sub(seq.saturating_add(1));
-        if !self.needs_open() && must_sign(unsigned, when.elapsed()) {
+        if !self.needs_open() && must_sign(unsigned, when.elapsed().saturating_add(again)) {
             self.append(&[Entry::Checkpoint]).map(drop)
         } else {
             Ok(())
@@ -198,16 +202,30 @@ impl<V: Volume> Store<V> {
         self.seal_into_next()
     }
 
-    /// Makes room for records that come one by one, which are durable sooner there. Where many come at once there would be
-    /// no use for it.
+    /// Whether there should be more room for records that come one by one, which are durable sooner there. Where many came at
+    /// once since this was last asked there would be no use for it.
+    pub fn lacks_room(&mut self) -> bool {
+        !std::mem::take(&mut self.had_several) && self.may_have_room() && self.file.room() <= ROOM / 2
+    }
+
+    /// Makes some more room, and makes it durable, so that no record has to wait for that. Whether there may be more still.
     ///
     /// # Errors
     /// When the disk takes no more; records are written without it then.
-    pub fn make_room(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.had_several) || self.needs_open() || self.broken.is_some() {
-            return Ok(());
+    pub fn make_room(&mut self) -> Result<bool, CommitError> {
+        if self.had_several || !self.may_have_room() {
+            return Ok(false);
         }
-        self.file.make_room()
+        let may_be_more = self.file.make_room().map_err(CommitError::Write)?;
+        match self.file.sync() {
+            Ok(()) => Ok(may_be_more),
+            // Records share a page with the room behind them.
+            Err(error) => Err(self.give_up(format!("fdatasync failed: {error}"))),
+        }
+    }
+
+    fn may_have_room(&self) -> bool {
+        !self.needs_open() && self.broken.is_none()
     }
 
     fn seal_into_next(&mut self) -> Result<(), CommitError> {

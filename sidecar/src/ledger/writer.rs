@@ -66,6 +66,14 @@ impl Submit {
         };
         self.queue.send(command).await
     }
+
+    /// Gives the log shippers their copy of what was recorded, for whoever has passed its answer on: a gate does not wait for it.
+    /// A desk that is taken does so before it is left.
+    pub fn ship(&self) {
+        if let Ok(mut desk) = self.desk.try_lock() {
+            desk.flush_events();
+        }
+    }
 }
 
 /// The thread.
@@ -102,6 +110,7 @@ pub(super) fn spawn(
         intake: None,
         too_long: BTreeSet::new(),
         stage: Stage::Free,
+        lacks_room: false,
         ticked: Instant::now(),
         shared,
     };
@@ -142,6 +151,8 @@ struct Desk {
     /// Those that a GAP says are too long.
     too_long: BTreeSet<PathBuf>,
     stage: Stage,
+    /// There should be more room behind the records.
+    lacks_room: bool,
     ticked: Instant,
     shared: Arc<Shared>,
 }
@@ -171,11 +182,16 @@ fn work(desk: &Mutex<Desk>, mut requests: mpsc::Receiver<Command>, runtime: &Han
 }
 
 impl Desk {
-    /// How long nobody need look here, unless somebody asks. Takes in a little of what waits in spools.
+    /// How long nobody need look here, unless somebody asks. Takes in a little of what waits in spools, and makes a little room.
     fn patience(&mut self) -> Duration {
+        self.flush_events();
         let until_tick = TICK.saturating_sub(self.ticked.elapsed());
         match self.drain() {
             Progress::Goes => Duration::ZERO,
+            _ if self.lacks_room => {
+                self.make_room();
+                Duration::ZERO
+            }
             Progress::Waits => HELD.min(until_tick),
             Progress::Idle => until_tick,
         }
@@ -199,6 +215,7 @@ impl Desk {
             };
         }
         self.settle(batch);
+        self.flush_events();
         self.close(&gone, "its gate ended without saying how the tool ended");
         for answer in settled {
             // Whoever asked may have gone.
@@ -212,7 +229,7 @@ impl Desk {
         }
     }
 
-    /// Makes the new ones durable, then answers all.
+    /// Makes the new ones durable, then answers all. The log shippers' copy is written after that ([`Desk::flush_events`]).
     fn settle(&mut self, batch: Vec<Submission>) {
         if batch.is_empty() {
             return;
@@ -340,7 +357,7 @@ impl Desk {
         done
     }
 
-    /// After the batch is durable: memory, counters, and the log shippers' copy.
+    /// After the batch is durable: memory, counters, and what the log shippers get.
     fn note(&mut self, batch: &[Submission], places: &[Place], keys: &[Key], written: &[Written]) {
         let mut noted = vec![false; written.len()];
         for (submission, place) in batch.iter().zip(places) {
@@ -379,7 +396,6 @@ impl Desk {
             }
             self.count(submission);
         }
-        self.flush_events();
     }
 
     fn count(&self, submission: &Submission) {

@@ -44,7 +44,9 @@ pub async fn record(act: Act, submit: &Submit) -> Result<(), String> {
         .send(Command::Record(Box::new(submission)))
         .await
         .map_err(|_| gone())?;
-    match told.await.map_err(|_| gone())? {
+    let answer = told.await.map_err(|_| gone())?;
+    submit.ship();
+    match answer {
         Response::Recorded { .. } => Ok(()),
         Response::Error { message, .. } => {
             Err(format!("this cannot be recorded, so it was not done: {message}"))

@@ -171,6 +171,7 @@ impl Desk {
             }
         }
         self.settle(batch);
+        self.flush_events();
         for (mut answer, line) in answers {
             match answer.try_recv() {
                 Ok(Response::Error {

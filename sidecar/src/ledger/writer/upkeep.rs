@@ -2,7 +2,7 @@
 
 use super::super::disk::Stage;
 use super::super::store::{CommitError, Item};
-use super::{BATCH, Desk};
+use super::{BATCH, Desk, TICK};
 use crate::exit::{Exit, Failure};
 use audit_event::chain::Kind;
 use audit_event::{EventId, Outcome};
@@ -27,7 +27,7 @@ impl Desk {
         let excess = self.orphans.excess();
         self.close(&excess, "too many commands without an outcome came after it");
         self.shared.metrics.checkpoint_age(self.store.checkpoint_age());
-        let kept = self.store.sign().and_then(|()| self.rotate_when_due());
+        let kept = self.store.sign(TICK).and_then(|()| self.rotate_when_due());
         if let Err(error) = kept {
             tracing::error!(%error, "the ledger cannot be signed or continued");
             self.report(Some(error.to_string()));
@@ -36,12 +36,19 @@ impl Desk {
         if let Err(failure) = self.prune() {
             tracing::error!(%failure, "old segments cannot be removed");
         }
-        if self.stage == Stage::Free
-            && let Err(error) = self.store.make_room()
-        {
-            tracing::warn!(%error, "the ledger gets no room in advance; records take a little longer");
-        }
+        self.lacks_room = self.stage == Stage::Free && self.store.lacks_room();
         self.report(None);
+    }
+
+    /// A little of the room that the ledger lacks.
+    pub(super) fn make_room(&mut self) {
+        match self.store.make_room() {
+            Ok(may_be_more) => self.lacks_room = may_be_more,
+            Err(error) => {
+                self.lacks_room = false;
+                tracing::warn!(%error, "the ledger gets no room in advance; records take a little longer");
+            }
+        }
     }
 
     /// Says of commands that nobody will say how they ended.
@@ -97,6 +104,7 @@ impl Desk {
     pub(super) fn seal(&mut self) -> Result<(), Failure> {
         let open = self.orphans.all();
         self.close(&open, "the sidecar stopped before the tool ended");
+        self.flush_events();
         self.store
             .file()
             .check_identity()
