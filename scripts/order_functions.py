@@ -92,8 +92,9 @@ def main():
         sys.exit(f"only {len(ordered)} functions were seen; is the program built with symbols?")
     with open(OUT, "w") as out:
         out.write(HEAD)
-        # A function of which the linker sees several copies has a number behind its name.
-        out.writelines(f"    *(.text.{name} .text.{name}.*)\n" for name in ordered)
+        # A function of which the linker sees several copies has a number behind its name; one that the compiler takes for a cold one
+        # lies elsewhere.
+        out.writelines(f"    *(.text.{name} .text.{name}.* .text.unlikely.{name})\n" for name in ordered)
         out.write(TAIL)
     print(f"{OUT}: {len(ordered)} functions")
 

@@ -8,12 +8,12 @@ mod scripts;
 
 use self::files::{expand, has_piped_input, open_text, read, regular, seal};
 use crate::copy::Copy;
+use crate::digest;
 use crate::kustomize::Built;
 use crate::places;
 use argv::described::Description;
 use argv::kubectl::{KustomizationPlace, Manifest, ManifestValue, NamedKustomization, manifest_files};
 use argv::{Effect, Invocation, Tool, Unreadable, words};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -379,7 +379,7 @@ impl InputFile {
     pub fn new(path: String, content: &[u8]) -> InputFile {
         InputFile {
             path,
-            sha256: base16ct::lower::encode_string(&Sha256::digest(content)),
+            sha256: digest::hex(content),
             bytes: content.len(),
         }
     }

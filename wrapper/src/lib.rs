@@ -7,6 +7,7 @@
 mod allocator;
 mod configuration;
 mod copy;
+mod digest;
 mod exit;
 mod gate;
 mod governance;
@@ -26,7 +27,7 @@ mod ungroup;
 mod version;
 
 pub use allocator::Allocator;
-pub use sys::arguments;
+pub use sys::{arguments, make_room};
 
 use std::ffi::OsString;
 use std::path::Path;

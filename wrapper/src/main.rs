@@ -14,6 +14,7 @@ static ALLOCATOR: reeve::Allocator = reeve::Allocator::empty();
 /// C's `main`.
 #[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
+    reeve::make_room();
     // SAFETY: the C runtime passes `count` pointers to NUL-terminated strings that live as long as the process.
     reeve::start(unsafe { reeve::arguments(count, words) })
 }

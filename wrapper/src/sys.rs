@@ -64,13 +64,14 @@ pub struct Inherited {
     _placeholders: Vec<OwnedFd>,
 }
 
-/// Bytes of heap and of stack that a governed call writes to, at the least.
-const HEAP: usize = 80 << 10;
-const STACK: usize = 40 << 10;
+/// Bytes of heap that a governed call asks for, and how many of them and of the stack it writes to, at the least.
+const ROOM: usize = 112 << 10;
+const HEAP: usize = 44 << 10;
+const STACK: usize = 28 << 10;
 
 /// Has the kernel give us at once the pages that a call is going to write to: it would give them one by one, each for a fault.
 pub fn make_room() {
-    let heap: Vec<u8> = Vec::with_capacity(HEAP);
+    let heap: Vec<u8> = Vec::with_capacity(ROOM);
     populate(heap.as_ptr() as usize, HEAP);
     let here = 0_u8;
     populate((&raw const here as usize).saturating_sub(STACK), STACK);

@@ -2,10 +2,10 @@
 
 use super::snapshot::{Snapshot, Variable};
 use crate::configuration::Configuration;
+use crate::digest;
 use crate::inputs::Inputs;
 use argv::environment::{self, Treatment};
 use argv::{Surroundings, Tool};
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, NulError, OsStr};
@@ -171,7 +171,7 @@ fn is_the_operators(orders: &Configuration, name: &str, value: &OsStr) -> bool {
 
 /// SHA-256 in hex.
 pub fn digest_of(value: &OsStr) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(value.as_bytes()))
+    digest::hex(value.as_bytes())
 }
 
 /// The operator's environment as a session pins it: plain values, and digests of those that hold credentials.

@@ -4,13 +4,13 @@ use super::environment::Child;
 use super::judge::Judgement;
 use super::snapshot::Snapshot;
 use crate::configuration::Identity;
+use crate::digest;
 use crate::shell;
 use crate::supervise::Ended;
 use audit_event::event::SCHEMA;
 use audit_event::redact::{self, Redactor};
 use audit_event::{Decision, Event, EventId, Outcome};
 use policies::Verdict;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -189,12 +189,12 @@ fn cut(mut words: Vec<String>) -> Vec<String> {
 
 /// Over the words with their secrets replaced: a digest of a weak secret beside known words would give it away.
 fn argv_digest(masked: &[String]) -> String {
-    let mut hasher = Sha256::new();
+    let mut words = Vec::with_capacity(masked.iter().map(|word| word.len().saturating_add(1)).sum());
     for word in masked {
-        hasher.update(word.as_bytes());
-        hasher.update([0]);
+        words.extend_from_slice(word.as_bytes());
+        words.push(0);
     }
-    base16ct::lower::encode_string(&hasher.finalize())
+    digest::hex(&words)
 }
 
 /// The secrets that were found in the words by where they stand: they may stand among the names of things too.

@@ -4,6 +4,7 @@ use super::environment::Child;
 use super::refusal::Stop;
 use super::snapshot::Snapshot;
 use crate::configuration::{Configuration, ConfigurationError, Identity, Owner, read_trusted};
+use crate::digest;
 use crate::governance::now;
 use crate::inputs::{Inputs, Purpose};
 use crate::privilege;
@@ -12,7 +13,6 @@ use crate::tool_path::RealTool;
 use crate::understand::{Builder, NotUnderstood, Understood, Whose, understand};
 use argv::{Effect, Hazard, Invocation, Operation, Surroundings, Tool};
 use policies::{Denial, Governance, Level, Verdict};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -205,7 +205,7 @@ pub fn load(
         Owner::Root
     };
     let text = read_trusted(&path, owner)?;
-    let digest = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes()));
+    let digest = digest::hex(text.as_bytes());
     let pinned = orders
         .pins
         .of(uid)

@@ -39,25 +39,22 @@ pub fn run(tool: Tool, args: Vec<OsString>) -> i32 {
 
 /// The way of one command. Each step can only end it or hand on to the next; only a `Permit` reaches `execute`.
 fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
-    sys::make_room();
     let inherited = sys::prepare().map_err(Stop::system)?;
     let call = Snapshot::take(tool, args).map_err(Stop::system)?;
     let (file, orders) = Configuration::find()?;
-    // It takes us in while we judge.
-    let sidecar = Sidecar::connect(&orders.socket, orders.deadline());
     let child = environment::clean(tool, &orders, &call);
     let identity = match configuration::identify(&file, &orders.pins, call.uid, |name| call.variable(name)) {
         Ok(identity) => identity,
         Err(error) => {
-            return Err(refuse_misconfigured(
-                &call, &file, &orders, &child, sidecar, error,
-            ));
+            return Err(refuse_misconfigured(&call, &file, &orders, &child, error));
         }
     };
     let judgement = Judgement::of(&call, &file, &orders, &identity, &child)?;
     let found = real_tool(tool, &orders)?;
     let binary = found.as_ref().ok().map(|found| found.path.as_path());
     let event = event::compose(&call, &identity, &judgement, &child, binary, &orders.redactor());
+    // Not sooner: it would take us in on the processor on which we judge.
+    let sidecar = Sidecar::connect(&orders.socket, orders.deadline());
     let asked = sidecar.and_then(|sidecar| sidecar.submit(&event));
     // The sidecar writes; meanwhile what may run is made ready.
     let call = call.with(&judgement.inputs);
@@ -173,7 +170,6 @@ fn refuse_misconfigured(
     file: &Path,
     orders: &Configuration,
     child: &environment::Child<'_>,
-    sidecar: Result<Sidecar, CannotRecord>,
     error: ConfigurationError,
 ) -> Stop {
     let Ok(pinned) = configuration::identify(file, &orders.pins, call.uid, |_| None) else {
@@ -184,6 +180,7 @@ fn refuse_misconfigured(
         Err(stop) => return stop,
     };
     let event = event::compose(call, &pinned, &judgement, child, None, &orders.redactor());
+    let sidecar = Sidecar::connect(&orders.socket, orders.deadline());
     match sidecar.and_then(|mut sidecar| sidecar.record(&event)) {
         Ok(()) => Stop::Configuration(error),
         Err(unrecorded) => Stop::unrecorded(&event, &judgement, unrecorded),

@@ -1,7 +1,7 @@
 //! Reading files and directories that may be anybody's: in bounds, without waiting, and with a digest.
 
 use super::MODELS;
-use sha2::{Digest, Sha256};
+use crate::digest;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -30,8 +30,8 @@ pub fn digest(path: &Path) -> Option<String> {
 /// A digest; a text that says why where it cannot be read, for the tool cannot read it either.
 pub fn digest_of(content: &io::Result<Content>) -> Option<String> {
     match content {
-        Ok(Content::File(bytes)) => Some(hex(bytes)),
-        Ok(Content::Directory(files)) => Some(hex(&listing(files))),
+        Ok(Content::File(bytes)) => Some(digest::hex(bytes)),
+        Ok(Content::Directory(files)) => Some(digest::hex(&listing(files))),
         Err(error) => unreadable(error),
     }
 }
@@ -155,14 +155,10 @@ fn listing(files: &[(PathBuf, io::Result<Vec<u8>>)]) -> Vec<u8> {
     let mut listing = Vec::new();
     for (path, content) in files {
         let digest = match content {
-            Ok(bytes) => hex(bytes),
+            Ok(bytes) => digest::hex(bytes),
             Err(error) => unreadable(error).unwrap_or_default(),
         };
         listing.extend(format!("{}\0{digest}\0", path.display()).into_bytes());
     }
     listing
-}
-
-fn hex(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
