@@ -6,14 +6,16 @@
 //!
 //! `REEVE=PATH` measures another build, with the `reeved` beside it.
 //!
-//! The tool is `/bin/true` under the name `kubectl`. Each round times every way once, in turn, so that
-//! what else the machine does falls on all of them alike:
+//! The tool is `/bin/true` under the name `kubectl`. Every way is timed as often as the others, so that what else the machine does
+//! falls on all of them alike: first ten times in a row before the next way's turn, as an agent calls its tool again and again; then once
+//! before the next way's turn, when it finds the processor's caches full of what others (`sudo` most of all) left there:
 //!
 //! | row | what is timed |
 //! |---|---|
 //! | direct | fork, exec `/bin/true`, wait |
 //! | floor | append 800 bytes, `fdatasync`, then the same: what any gate with a durable record must pay |
 //! | two syncs | append and `fdatasync` before and after: what decision and outcome cost at the least |
+//! | client | `client.c`, which has both recorded by the same sidecar and judges nothing, where there is a C compiler (x86-64) |
 //! | gate | the same through Reeve: judged, decision durable, run, outcome durable |
 //! | refused | a call that Reeve refuses: judged, decision durable |
 //! | bash | a shell script that does nothing but `exec` |
@@ -41,7 +43,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Lays out the tool and the script, then runs this program again inside a session.
+/// Where the session with `/bin/true` records.
+const RECORD: &str = "record";
+/// Calls of one way before the next way's turn.
+const IN_A_ROW: usize = 10;
+
+/// Lays out the tool, the script and the client, then runs this program again inside a session.
 fn outside(rounds: &str) -> Result<(), Box<dyn std::error::Error>> {
     // Beside the build, because the default temporary directory may be in memory, where a sync costs nothing.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("overhead-{}", std::process::id()));
@@ -51,20 +58,36 @@ fn outside(rounds: &str) -> Result<(), Box<dyn std::error::Error>> {
     let script = directory.join("wrapper.sh");
     std::fs::write(&script, "#!/bin/bash\nexec /bin/true \"$@\"\n")?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    if cfg!(target_arch = "x86_64") {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/client.c");
+        let flags = "-O2 -static -nostdlib -ffreestanding -fno-builtin -fno-stack-protector -o";
+        let compiled = Command::new("cc")
+            .args(flags.split(' '))
+            .args([directory.join("client").as_os_str(), source.as_ref()])
+            .status();
+        if !compiled.is_ok_and(|status| status.success()) {
+            writeln!(std::io::stdout(), "no `cc` here, so there is no row `client`")?;
+        }
+    }
     let path = std::env::var("PATH")?;
     let inside = [
         "--inside".into(),
         directory.display().to_string(),
         rounds.to_owned(),
     ];
-    let done = session(&directory, &format!("{}:{path}", tools.display()), &inside).and_then(|()| {
+    let done = session(
+        &directory.join(RECORD),
+        &format!("{}:{path}", tools.display()),
+        &inside,
+    )
+    .and_then(|()| {
         let before = std::env::var("REEVE_TEST_TOOLS")
             .map_or_else(|_| path.clone(), |tools| format!("{tools}:{path}"));
         let found = ["kubectl", "aws", "gh"].map(|name| which(name, &before));
         let found = found.iter().flatten().map(|file| file.display().to_string());
         let inside = ["--inside-real".to_owned(), rounds.to_owned()];
         session(
-            &directory,
+            &directory.join("record-of-real"),
             &before,
             &inside.into_iter().chain(found).collect::<Vec<_>>(),
         )
@@ -74,11 +97,11 @@ fn outside(rounds: &str) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Runs this program again, in a session with this PATH.
-fn session(directory: &Path, path: &str, words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+fn session(record: &Path, path: &str, words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let program = std::env::var_os("REEVE").unwrap_or_else(|| env!("CARGO_BIN_EXE_reeve").into());
     let status = Command::new(program)
         .args(["run", "--level", "L2", "--record"])
-        .arg(directory.join(format!("record{}", words.len())))
+        .arg(record)
         .arg("--")
         .arg(std::env::current_exe()?)
         .args(words)
@@ -146,17 +169,30 @@ fn measure(directory: &Path, rounds: usize) -> Result<(), Box<dyn std::error::Er
         resident as f64 * 1024.0 / 1e6
     )?;
     let mut ways = ways(directory, shim)?;
-    let mut times: Vec<Vec<Duration>> = ways.iter().map(|_| Vec::with_capacity(rounds)).collect();
-    for round in 0..rounds.saturating_add(20) {
+    let bursts = rounds.div_ceil(IN_A_ROW);
+    writeln!(std::io::stdout(), "{IN_A_ROW} calls of a way in a row:")?;
+    report(&ways_timed(&mut ways, bursts, IN_A_ROW)?, &ways)?;
+    writeln!(std::io::stdout(), "\none call of a way after the other:")?;
+    report(&ways_timed(&mut ways, rounds, 1)?, &ways)
+}
+
+/// What each way took, sorted: so many rounds of so many calls in a row, after some that warm the caches.
+fn ways_timed(ways: &mut [Way], rounds: usize, in_a_row: usize) -> std::io::Result<Vec<Vec<Duration>>> {
+    let warming = 20_usize.div_ceil(in_a_row);
+    let mut times: Vec<Vec<Duration>> = ways.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds.saturating_add(warming) {
         for ((_, way), times) in ways.iter_mut().zip(&mut times) {
-            let begun = Instant::now();
-            way()?;
-            if round >= 20 {
-                times.push(begun.elapsed()); // the first twenty warm the caches
+            for _ in 0..in_a_row {
+                let begun = Instant::now();
+                way()?;
+                if round >= warming {
+                    times.push(begun.elapsed());
+                }
             }
         }
     }
-    report(&ways, times)
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    Ok(times)
 }
 
 fn ways(directory: &Path, shim: PathBuf) -> Result<Vec<Way>, Box<dyn std::error::Error>> {
@@ -164,6 +200,12 @@ fn ways(directory: &Path, shim: PathBuf) -> Result<Vec<Way>, Box<dyn std::error:
     let mut twice = append(&directory.join("twice.log"))?;
     let script = directory.join("wrapper.sh");
     let refused = shim.clone();
+    let socket = shim
+        .ancestors()
+        .nth(2)
+        .ok_or("a shim lies in its session")?
+        .join("reeved.sock");
+    let client = directory.join("client");
     let mut ways: Vec<Way> = vec![
         ("direct", Box::new(|| run(Command::new("/bin/true"), 0))),
         (
@@ -181,6 +223,20 @@ fn ways(directory: &Path, shim: PathBuf) -> Result<Vec<Way>, Box<dyn std::error:
                 durable(&mut twice)
             }),
         ),
+    ];
+    if client.exists() {
+        run(with(Command::new(&shim), &["get", "pods", "-n", "prod"]), 0)?;
+        let decision = decision(&directory.join(RECORD))?;
+        ways.push((
+            "client",
+            Box::new(move || {
+                let mut command = Command::new(&client);
+                command.arg(&socket).args([&decision, OUTCOME]);
+                run(command, 0)
+            }),
+        ));
+    }
+    let ours: [Way; 3] = [
         (
             "gate",
             Box::new(move || run(with(Command::new(&shim), &["get", "pods", "-n", "prod"]), 0)),
@@ -191,6 +247,7 @@ fn ways(directory: &Path, shim: PathBuf) -> Result<Vec<Way>, Box<dyn std::error:
         ),
         ("bash", Box::new(move || run(Command::new(&script), 0))),
     ];
+    ways.extend(ours);
     if run(with(Command::new("sudo"), &["-n", "/bin/true"]), 0).is_ok() {
         ways.push((
             "sudo",
@@ -200,10 +257,27 @@ fn ways(directory: &Path, shim: PathBuf) -> Result<Vec<Way>, Box<dyn std::error:
     Ok(ways)
 }
 
-fn report(ways: &[Way], mut times: Vec<Vec<Duration>>) -> Result<(), Box<dyn std::error::Error>> {
-    for times in &mut times {
-        times.sort_unstable();
-    }
+/// What `client` says before it runs the tool: what the gate said last, for the sidecar takes only what comes from this session.
+fn decision(record: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let events = std::fs::read_to_string(record.join("events.ndjson"))?;
+    let last = events
+        .lines()
+        .rfind(|line| line.starts_with(r#"{"kind":"event""#));
+    let mut event: serde_json::Value = serde_json::from_str(last.ok_or("nothing was recorded")?)?;
+    let fields = event.as_object_mut().ok_or("an event is an object")?;
+    fields.retain(|key, _| !["kind", "seq", "hash"].contains(&key.as_str()));
+    fields.insert("event_id".into(), "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx".into());
+    Ok(format!(r#"{{"v":1,"type":"record","event":{event}}}"#))
+}
+
+/// And after it.
+const OUTCOME: &str = concat!(
+    r#"{"v":1,"type":"outcome","outcome":{"ts":"2026-04-07T14:32:01.223456Z","#,
+    r#""event_id":"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx","exit_code":0,"signal":null,"not_started":null,"#,
+    r#""duration_us":500}}"#
+);
+
+fn report(times: &[Vec<Duration>], ways: &[Way]) -> Result<(), Box<dyn std::error::Error>> {
     let at = |row: usize, percent: usize| -> Option<f64> {
         let sorted = times.get(row)?;
         let index = sorted.len().saturating_mul(percent) / 100;
