@@ -1,5 +1,6 @@
 //! How much may be kept, and what is still recorded when the disk gets full.
 
+use audit_event::room::ROOM;
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +34,40 @@ pub enum Stage {
 
 const MIB: u64 = 1 << 20;
 
+/// The space of a volume, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Space {
+    /// What we may still write.
+    pub free: u64,
+    /// All there is.
+    pub total: u64,
+}
+
+impl Space {
+    /// Of the volume that `directory` is on.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn of_volume(directory: &Path) -> nix::Result<Space> {
+        let found = statvfs(directory)?;
+        let unit = found.fragment_size();
+        Ok(Space {
+            free: found.blocks_available().saturating_mul(unit),
+            total: found.blocks().saturating_mul(unit),
+        })
+    }
+
+    /// What is still recorded with it.
+    pub fn stage(self) -> Stage {
+        Stage::of(self.free, self.total)
+    }
+
+    /// Whether the ledger may take room in advance: not where others, or its own next record, could want for it.
+    pub fn is_ample(self) -> bool {
+        self.free / 64 >= ROOM
+    }
+}
+
 impl Stage {
     /// The stage for so much free space: a tenth, a twentieth, a fiftieth of the volume, but on large volumes no more
     /// than 1 GiB, 256 MiB and 64 MiB.
@@ -47,19 +82,6 @@ impl Stage {
         } else {
             Stage::Free
         }
-    }
-
-    /// The stage of the volume that `directory` is on.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn of_volume(directory: &Path) -> nix::Result<Stage> {
-        let found = statvfs(directory)?;
-        let unit = found.fragment_size();
-        Ok(Stage::of(
-            found.blocks_available().saturating_mul(unit),
-            found.blocks().saturating_mul(unit),
-        ))
     }
 
     /// The number in the metrics.
@@ -109,6 +131,19 @@ mod tests {
         ] {
             assert_eq!(Stage::of(free * MIB, large), stage, "{free}");
         }
+    }
+
+    #[test]
+    fn room_is_made_only_where_there_is_plenty() {
+        let total = 1000 * MIB;
+        let ample = |free| {
+            Space {
+                free: free * MIB,
+                total,
+            }
+            .is_ample()
+        };
+        assert!(ample(64) && !ample(63) && !ample(0));
     }
 
     #[test]

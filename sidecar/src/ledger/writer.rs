@@ -110,6 +110,7 @@ pub(super) fn spawn(
         intake: None,
         too_long: BTreeSet::new(),
         stage: Stage::Free,
+        is_ample: false,
         lacks_room: false,
         ticked: Instant::now(),
         shared,
@@ -151,6 +152,8 @@ struct Desk {
     /// Those that a GAP says are too long.
     too_long: BTreeSet<PathBuf>,
     stage: Stage,
+    /// The disk has space to spare.
+    is_ample: bool,
     /// There should be more room behind the records.
     lacks_room: bool,
     ticked: Instant,

@@ -1,6 +1,6 @@
 //! How large the ledger may grow: the disk's stages, rotation, and removal of what every sink has.
 
-use super::super::disk::Stage;
+use super::super::disk::Space;
 use super::super::recovery::segments;
 use super::super::store::CommitError;
 use super::super::{io_failure, reader};
@@ -12,12 +12,14 @@ use std::time::{Duration, SystemTime};
 impl Desk {
     /// How full the disk is.
     pub(super) fn measure(&mut self) {
-        match Stage::of_volume(&self.directory) {
-            Ok(stage) => {
+        match Space::of_volume(&self.directory) {
+            Ok(space) => {
+                let stage = space.stage();
                 if stage > self.stage {
                     tracing::warn!(?stage, "the ledger's disk is getting full");
                 }
                 self.stage = stage;
+                self.is_ample = space.is_ample();
                 self.shared.metrics.disk_stage(stage.number());
             }
             Err(errno) => tracing::warn!(%errno, "the free space of the ledger's disk is not known"),

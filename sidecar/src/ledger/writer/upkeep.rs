@@ -36,7 +36,7 @@ impl Desk {
         if let Err(failure) = self.prune() {
             tracing::error!(%failure, "old segments cannot be removed");
         }
-        self.lacks_room = self.stage == Stage::Free && self.store.lacks_room();
+        self.lacks_room = self.stage == Stage::Free && self.is_ample && self.store.lacks_room();
         self.report(None);
     }
 
