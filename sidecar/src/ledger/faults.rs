@@ -448,3 +448,20 @@ proptest! {
         prop_assert_eq!(report.verify, State::Unsealed, "{:?}", report.fault);
     }
 }
+
+/// Records share a page with the room behind them, and the kernel may have dropped it.
+#[test]
+fn room_that_is_not_durable_breaks_the_ledger() {
+    let disk = Rc::new(RefCell::new(Disk::default()));
+    let mut volume = FaultyVolume(Rc::clone(&disk));
+    let file = volume.create(1).unwrap();
+    let mut store = Store::new(volume, file, beginning());
+    store.open_epoch(None, &serde_json::json!({})).unwrap();
+    assert_eq!(store.why_broken(), None);
+    disk.borrow_mut().fault = Some(Fault::SyncFails);
+    assert!(matches!(store.make_room(), Err(CommitError::Broken(_))));
+    disk.borrow_mut().fault = None;
+    assert!(store.why_broken().is_some());
+    let item = Item::own(Kind::Event, &serde_json::json!({ "decision": "BLOCKED" }));
+    assert!(matches!(store.commit(&[item]), Err(CommitError::Broken(_))));
+}

@@ -68,7 +68,7 @@ impl Submit {
     }
 
     /// Gives the log shippers their copy of what was recorded, for whoever has passed its answer on: a gate does not wait for it.
-    /// A desk that is taken does so before it is left.
+    /// Where the desk is taken, its thread or whoever else is there does so soon after.
     pub fn ship(&self) {
         if let Ok(mut desk) = self.desk.try_lock() {
             desk.flush_events();
@@ -428,8 +428,9 @@ impl Desk {
         }
     }
 
-    /// What the others may know of the ledger.
+    /// What the others may know of the ledger. A broken one stays so, whatever was done without it since.
     fn report(&self, unavailable: Option<String>) {
+        let unavailable = unavailable.or_else(|| self.store.why_broken().map(str::to_owned));
         let cursor = self.store.cursor();
         let head = cursor.head.to_string();
         let seq = cursor.next.saturating_sub(1);

@@ -46,7 +46,12 @@ impl Desk {
             Ok(may_be_more) => self.lacks_room = may_be_more,
             Err(error) => {
                 self.lacks_room = false;
-                tracing::warn!(%error, "the ledger gets no room in advance; records take a little longer");
+                if self.store.why_broken().is_some() {
+                    tracing::error!(%error, "nothing can be recorded");
+                    self.report(None);
+                } else {
+                    tracing::warn!(%error, "the ledger gets no room in advance; records take a little longer");
+                }
             }
         }
     }
