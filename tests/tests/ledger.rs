@@ -270,8 +270,6 @@ fn lost_records_are_accepted_with_a_reason(sidecar: &Sidecar, file: &Path, cut: 
     );
 }
 
-/// Records after the last signature are gone, but a sink has had them, or the log shippers' file has: their numbers are not
-/// given away without a word, and afterwards nobody is further than the ledger.
 /// Its line does not wait for the outcome: a tool may run for hours.
 #[test]
 fn a_log_shipper_gets_a_decision_while_its_tool_runs() {
@@ -282,6 +280,8 @@ fn a_log_shipper_gets_a_decision_while_its_tool_runs() {
     assert_eq!(output.out(), "1\n", "{}", output.err());
 }
 
+/// Records after the last signature are gone, but a sink has had them, or the log shippers' file has: their numbers are not
+/// given away without a word, and afterwards nobody is further than the ledger.
 #[test]
 fn records_that_were_passed_on_are_missed() {
     let mut sidecar = Sidecar::start(&[]);
