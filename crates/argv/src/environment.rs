@@ -172,10 +172,26 @@ pub fn is_pinned(name: &str) -> bool {
     for_all(name) != Treatment::Passes
 }
 
-// Every variable of every call comes by these two, so one byte is compared in place, and the rest by a call only then.
+// Every variable of every call comes by these two, and most are in no row and of no family. To find that out by the names themselves would
+// be to load most of the table, a line of the processor's cache for each name.
 
 fn is_of_a_family(name: &str) -> bool {
+    /// A bit for each byte with which a family begins.
+    const FIRSTS: u128 = {
+        let mut firsts = 0;
+        let mut families = FAMILIES;
+        while let Some((family, rest)) = families.split_first() {
+            if let Some(first) = family.prefix.as_bytes().first() {
+                firsts |= 1 << *first; // ASCII, or this would not compile
+            }
+            families = rest;
+        }
+        firsts
+    };
     let first = name.as_bytes().first();
+    if !first.is_some_and(|first| first.is_ascii() && FIRSTS >> first & 1 == 1) {
+        return false;
+    }
     let from = FAMILIES.partition_point(|family| family.prefix.as_bytes().first() < first);
     let mut alike = FAMILIES
         .iter()
@@ -185,12 +201,62 @@ fn is_of_a_family(name: &str) -> bool {
 }
 
 fn row(name: &str) -> Option<&'static Variable> {
-    let first = name.as_bytes().first();
-    let place = VARIABLES.binary_search_by(|row| {
-        let begin = row.name.as_bytes().first().cmp(&first);
-        begin.then_with(|| row.name.cmp(name))
-    });
-    VARIABLES.get(place.ok()?)
+    static ROWS: Index<{ VARIABLES.len() }> = Index::new(VARIABLES);
+    ROWS.alike(hash(name.as_bytes()))
+        .filter_map(|place| VARIABLES.get(usize::from(place)))
+        .find(|row| row.name == name)
+}
+
+/// The rows by their names' hashes.
+struct Index<const COUNT: usize> {
+    /// Sorted.
+    hashes: [u32; COUNT],
+    /// Which row has the hash that stands in the same place.
+    places: [u16; COUNT],
+}
+
+impl<const COUNT: usize> Index<COUNT> {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the compiler runs it, and stops at an index that is too large"
+    )]
+    const fn new(rows: &[Variable]) -> Index<COUNT> {
+        let mut hashes = [0; COUNT];
+        let mut places = [0; COUNT];
+        let mut row = 0;
+        while row < COUNT {
+            let new = hash(rows[row].name.as_bytes());
+            let mut at = row;
+            while at > 0 && hashes[at - 1] > new {
+                hashes[at] = hashes[at - 1];
+                places[at] = places[at - 1];
+                at -= 1;
+            }
+            hashes[at] = new;
+            places[at] = row as u16;
+            row += 1;
+        }
+        Index { hashes, places }
+    }
+
+    /// The rows of which the names have this hash.
+    fn alike(&self, hash: u32) -> impl Iterator<Item = u16> {
+        let from = self.hashes.partition_point(|other| *other < hash);
+        let alike = self.hashes.iter().zip(&self.places).skip(from);
+        alike
+            .take_while(move |(other, _)| **other == hash)
+            .map(|(_, place)| *place)
+    }
+}
+
+/// FNV-1a.
+const fn hash(mut bytes: &[u8]) -> u32 {
+    let mut hash = 0x811c_9dc5_u32;
+    while let Some((byte, rest)) = bytes.split_first() {
+        hash = (hash ^ *byte as u32).wrapping_mul(0x0100_0193);
+        bytes = rest;
+    }
+    hash
 }
 
 /// Python takes a proxy from a variable in any mixture of cases.
@@ -301,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_for_the_search_and_has_each_name_once() {
+    fn the_table_is_sorted_and_has_each_name_once() {
         assert!(VARIABLES.is_sorted_by(|one, other| one.name < other.name));
         assert!(FAMILIES.is_sorted_by(|one, other| one.prefix < other.prefix));
     }
@@ -324,6 +390,36 @@ mod tests {
                 family.prefix
             );
         }
+    }
+
+    /// A name of which the hash alone is a row's is none.
+    #[test]
+    fn what_is_in_no_row_is_found_in_none() {
+        let rows: std::collections::BTreeSet<&str> = VARIABLES.iter().map(|row| row.name).collect();
+        let near = rows.iter().flat_map(|name| {
+            let shorter = name.get(..name.len() - 1).unwrap_or_default();
+            [
+                format!("{name}_"),
+                format!("X{name}"),
+                name.to_lowercase(),
+                shorter.to_owned(),
+            ]
+        });
+        for name in near.filter(|name| !rows.contains(name.as_str())) {
+            assert_eq!(row(&name), None, "{name}");
+        }
+        let alike = |hash| {
+            Index::<3> {
+                hashes: [1, 7, 7],
+                places: [5, 6, 4],
+            }
+            .alike(hash)
+            .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            [alike(0), alike(1), alike(7), alike(8)],
+            [vec![], vec![5], vec![6, 4], vec![]]
+        );
     }
 
     #[test]
