@@ -14,6 +14,8 @@ mod governance;
 mod hand_over;
 mod inputs;
 mod kustomize;
+#[cfg(target_arch = "x86_64")]
+pub mod memory;
 mod operator;
 mod places;
 mod privilege;
@@ -26,7 +28,7 @@ mod understand;
 mod ungroup;
 mod version;
 
-pub use allocator::Allocator;
+pub use allocator::{Allocator, Space};
 pub use sys::{arguments, make_room};
 
 use std::ffi::OsString;

@@ -6,15 +6,52 @@
 
 use std::ffi::{c_char, c_int};
 
+#[cfg(target_env = "musl")]
+static SPACE: reeve::Space = reeve::Space::empty();
+
 // musl's own asks the kernel for memory again and again, which is a tenth of a governed call.
+// SAFETY: nobody else uses the space.
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: reeve::Allocator = reeve::Allocator::empty();
+static ALLOCATOR: reeve::Allocator = unsafe { reeve::Allocator::new(&SPACE) };
 
 /// C's `main`.
 #[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
-    reeve::make_room();
+    #[cfg(target_env = "musl")]
+    reeve::make_room(SPACE.begin());
     // SAFETY: the C runtime passes `count` pointers to NUL-terminated strings that live as long as the process.
     reeve::start(unsafe { reeve::arguments(count, words) })
+}
+
+/// musl's functions for memory, which the compiler calls by these names.
+#[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+mod memory {
+    use reeve::memory::{compare, copy};
+    use std::ffi::c_int;
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        // SAFETY: what C asks of the caller is more than this.
+        unsafe { memmove(to, from, count) }
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        // SAFETY: C asks the same of the caller.
+        unsafe { copy(to, from, count) };
+        to
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcmp(one: *const u8, other: *const u8, count: usize) -> c_int {
+        // SAFETY: C asks the same of the caller.
+        c_int::from(unsafe { compare(one, other, count) } as i8)
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn bcmp(one: *const u8, other: *const u8, count: usize) -> c_int {
+        // SAFETY: C asks the same of the caller.
+        c_int::from(unsafe { compare(one, other, count) }.is_ne())
+    }
 }

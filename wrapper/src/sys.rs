@@ -64,24 +64,23 @@ pub struct Inherited {
     _placeholders: Vec<OwnedFd>,
 }
 
-/// Bytes of heap that a governed call asks for, and how many of them and of the stack it writes to, at the least.
-const ROOM: usize = 112 << 10;
-const HEAP: usize = 44 << 10;
+/// Bytes of the heap and of the stack that a governed call writes to, at the least.
+const HEAP: usize = 56 << 10;
 const STACK: usize = 28 << 10;
 
-/// Has the kernel give us at once the pages that a call is going to write to: it would give them one by one, each for a fault.
-pub fn make_room() {
-    let heap: Vec<u8> = Vec::with_capacity(ROOM);
-    populate(heap.as_ptr() as usize, HEAP);
+/// Has the kernel give us at once the pages that a call is going to write to: it would give them one by one, each for a fault. Memory is
+/// given out from `heap` on.
+pub fn make_room(heap: *const u8) {
+    populate(heap as usize, HEAP);
     let here = 0_u8;
     populate((&raw const here as usize).saturating_sub(STACK), STACK);
 }
 
-/// The whole pages in `length` bytes from `from` on; not before Linux 5.14, and then they come as they always did.
+/// The pages from the one of `from` on in which `length` bytes begin; not before Linux 5.14, and then they come as they always did.
 fn populate(from: usize, length: usize) {
     const PAGE: usize = 4096;
-    let begin = from.next_multiple_of(PAGE);
-    let length = from.saturating_add(length).saturating_sub(begin) / PAGE * PAGE;
+    let begin = from / PAGE * PAGE;
+    let length = length / PAGE * PAGE;
     let Some(begin) = NonNull::new(ptr::with_exposed_provenance_mut(begin)) else {
         return;
     };
@@ -109,17 +108,20 @@ pub fn prepare() -> io::Result<Inherited> {
         limits.extend(raise_to(resource, enough)?);
     }
     let mut placeholders = Vec::new();
-    loop {
-        let null: OwnedFd = std::fs::File::open("/dev/null")?.into(); // CLOEXEC, as all of std's
-        if null.as_raw_fd() > 2 {
-            return Ok(Inherited {
-                actions,
-                limits,
-                _placeholders: placeholders,
-            });
-        }
+    while (0..=2).any(is_closed) {
+        let null: OwnedFd = std::fs::File::open("/dev/null")?.into(); // the lowest that is free; CLOEXEC, as all of std's
         placeholders.push(null);
     }
+    Ok(Inherited {
+        actions,
+        limits,
+        _placeholders: placeholders,
+    })
+}
+
+fn is_closed(descriptor: RawFd) -> bool {
+    // SAFETY: takes numbers, and only looks.
+    unsafe { nix::libc::fcntl(descriptor, nix::libc::F_GETFD) < 0 }
 }
 
 /// Raises a soft limit that is lower than `enough`, as far as that is ours to do; returns what it was.

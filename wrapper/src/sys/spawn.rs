@@ -64,8 +64,8 @@ pub fn spawn(program: &Program, before: &Before, inherited: &Inherited) -> Resul
     }
 }
 
-/// The child's stack until it executes the program, in units of 16 bytes: 64 KiB, of which it touches a page or two.
-const CHILD_STACK: usize = 4096;
+/// The child's stack until it executes the program, in units of 16 bytes: 32 KiB, of which it touches a page or two.
+const CHILD_STACK: usize = 2048;
 
 /// What the child works on.
 struct Start<'a> {
