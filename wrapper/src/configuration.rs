@@ -294,9 +294,14 @@ pub fn read_trusted(path: &Path, owner: Owner) -> Result<String, ConfigurationEr
         .unwrap_or(Path::new("."));
     check_owner(&directory.metadata().map_err(io)?, owner)
         .map_err(|why| unsafe_because(format!("of its directory: {why}")))?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(io)?;
-    Ok(text)
+    // Of a file one reading gives all that is asked for, and less only at its end.
+    let mut bytes = vec![0; usize::try_from(metadata.len().saturating_add(1)).unwrap_or_default()];
+    let count = file.read(&mut bytes).map_err(io)?;
+    if count as u64 != metadata.len() {
+        return Err(unsafe_because("it was written to while it was read".to_owned()));
+    }
+    bytes.truncate(count);
+    String::from_utf8(bytes).map_err(|error| io(std::io::Error::other(error)))
 }
 
 fn check_owner(metadata: &Metadata, owner: Owner) -> Result<(), String> {

@@ -69,48 +69,82 @@ impl PinnedTool {
         } == *other
     }
 
-    fn of(path: &Path, file: &File) -> io::Result<PinnedTool> {
-        let found = file.metadata()?;
-        Ok(PinnedTool {
+    fn of(path: &Path, found: &Metadata) -> PinnedTool {
+        PinnedTool {
             path: path.to_owned(),
             device: found.dev(),
             inode: found.ino(),
             size: found.size(),
             changed_s: found.ctime(),
             changed_ns: found.ctime_nsec(),
-        })
+        }
     }
 }
 
 impl RealTool {
-    /// Opens what [`find`] found.
+    /// The first executable `name` in `path` that is neither this program nor another gate. Relative directories are passed over: what
+    /// they mean depends on where the caller stands.
+    ///
+    /// # Errors
+    /// [`NoTool`], with what was found instead.
+    pub fn find(name: &str, path: &str, ourselves: FileId) -> Result<RealTool, NoTool> {
+        let mut obstacle = None;
+        for candidate in candidates(name, path) {
+            match examine(&candidate, ourselves) {
+                Candidate::Tool(file, metadata) => return Ok(RealTool::of(candidate, file, &metadata)),
+                Candidate::Gate | Candidate::Absent => {}
+                Candidate::Unusable(why) => {
+                    obstacle.get_or_insert(NoTool::NotExecutable {
+                        file: candidate.display().to_string(),
+                        why,
+                    });
+                }
+            }
+        }
+        Err(obstacle.unwrap_or_else(|| NoTool::NotFound {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        }))
+    }
+
+    /// The same when the first `name` that there is in `path` is the very file that was found at the beginning of the session, and was
+    /// not changed since: what [`RealTool::find`] looked for has its answer then. Nothing otherwise.
+    pub fn find_unchanged(name: &str, path: &str, pinned: &PinnedTool) -> Option<RealTool> {
+        let (opened, path) = candidates(name, path)
+            .map(|candidate| (open(&candidate), candidate))
+            .find(|(opened, _)| !opened.as_ref().is_err_and(is_absent))?;
+        let (file, _) = opened.ok()?;
+        let metadata = file.metadata().ok()?;
+        let real = RealTool::of(path, file, &metadata);
+        (real.opened == *pinned).then_some(real)
+    }
+
+    /// Opens one of which the place is known.
     ///
     /// # Errors
     /// When it cannot even be looked at.
     pub fn open(path: PathBuf) -> Result<RealTool, NoTool> {
-        let unusable = |error: io::Error| NoTool::NotExecutable {
-            file: path.display().to_string(),
-            why: error.to_string(),
-        };
-        // A program may be executable and not readable; then it is no script.
-        let (file, is_script) = match File::open(&path) {
-            Ok(mut file) => {
-                let mut begin = [0; 2];
-                let is_script = file.read_exact(&mut begin).is_ok() && begin == *b"#!";
-                (file, is_script)
-            }
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                (look_at(&path).map_err(unusable)?, false)
-            }
-            Err(error) => return Err(unusable(error)),
-        };
-        let opened = PinnedTool::of(&path, &file).map_err(unusable)?;
-        Ok(RealTool {
+        let opened = open(&path).and_then(|(file, _)| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((metadata, file)) => Ok(RealTool::of(path, file, &metadata)),
+            Err(error) => Err(NoTool::NotExecutable {
+                file: path.display().to_string(),
+                why: error.to_string(),
+            }),
+        }
+    }
+
+    fn of(path: PathBuf, mut file: File, metadata: &Metadata) -> RealTool {
+        let mut begin = [0; 2];
+        // What may be executed and not read is no script.
+        let is_script = file.read_exact(&mut begin).is_ok() && begin == *b"#!";
+        let opened = PinnedTool::of(&path, metadata);
+        RealTool {
             path,
             file,
             is_script,
             opened,
-        })
+        }
     }
 
     /// Which file this was when it was opened.
@@ -127,8 +161,8 @@ impl RealTool {
         if sys::forbid_writing(&self.file) == Err(Errno::EAGAIN) {
             return Err(self.replaced("somebody has it open for writing".to_owned()));
         }
-        match PinnedTool::of(&self.path, &self.file) {
-            Ok(now) if now == self.opened => Ok(()),
+        match self.file.metadata() {
+            Ok(now) if PinnedTool::of(&self.path, &now) == self.opened => Ok(()),
             Ok(_) => Err(self.replaced("it was changed while this call was judged".to_owned())),
             Err(error) => Err(self.replaced(error.to_string())),
         }
@@ -310,53 +344,29 @@ fn sha256(file: &mut File) -> io::Result<String> {
 /// Names under which this program is installed; a shim elsewhere is a link to, or a copy of, one of them.
 const OUR_NAMES: [&str; 2] = ["reeve", ".reeve"];
 
-/// The first executable `name` in `path` that is neither this program nor another gate. Relative
-/// directories are passed over: what they mean depends on where the caller stands.
-///
-/// # Errors
-/// [`NoTool`], with what was found instead.
-pub fn find(name: &str, path: &str, ourselves: FileId) -> Result<PathBuf, NoTool> {
-    let mut obstacle = None;
-    for directory in path
-        .split(':')
+/// Where `name` may lie.
+fn candidates(name: &str, path: &str) -> impl Iterator<Item = PathBuf> {
+    path.split(':')
         .map(Path::new)
         .filter(|directory| directory.is_absolute())
-    {
-        let candidate = directory.join(name);
-        match examine(&candidate, ourselves) {
-            Candidate::Tool => return Ok(candidate),
-            Candidate::Gate | Candidate::Absent => {}
-            Candidate::Unusable(why) => {
-                obstacle.get_or_insert(NoTool::NotExecutable {
-                    file: candidate.display().to_string(),
-                    why,
-                });
-            }
-        }
-    }
-    Err(obstacle.unwrap_or_else(|| NoTool::NotFound {
-        name: name.to_owned(),
-        path: path.to_owned(),
-    }))
+        .map(move |directory| directory.join(name))
 }
 
 enum Candidate {
-    Tool,
+    Tool(File, Metadata),
     Gate,
     Absent,
     Unusable(String),
 }
 
 fn examine(candidate: &Path, ourselves: FileId) -> Candidate {
-    let looked_at = look_at(candidate).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = match looked_at {
+    let looked_at = open(candidate).and_then(|(file, may_be_link)| Ok((file.metadata()?, file, may_be_link)));
+    let (metadata, file, may_be_link) = match looked_at {
         Ok(found) => found,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Candidate::Absent;
-        }
+        Err(error) if is_absent(&error) => return Candidate::Absent,
         Err(error) => return Candidate::Unusable(error.to_string()),
     };
-    if FileId::of(&metadata) == ourselves || is_called_like_us(&file) {
+    if FileId::of(&metadata) == ourselves || may_be_link && is_called_like_us(&file) {
         return Candidate::Gate;
     }
     if !metadata.is_file() {
@@ -365,15 +375,33 @@ fn examine(candidate: &Path, ourselves: FileId) -> Candidate {
     if metadata.permissions().mode() & 0o111 == 0 {
         return Candidate::Unusable("it is not executable".to_owned());
     }
-    Candidate::Tool
+    Candidate::Tool(file, metadata)
 }
 
-/// Opens a file without the right to read or to execute it, for looking at.
-fn look_at(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_PATH)
-        .open(path)
+/// Opens a file for reading, or where that is not allowed for looking at only; and whether it may lie behind a link.
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    use nix::libc::{O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH};
+    // A pipe or a terminal in the tool's place does nothing to us.
+    const QUIETLY: i32 = O_NONBLOCK | O_NOCTTY;
+    let with = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    match with(QUIETLY | O_NOFOLLOW) {
+        Ok(file) => Ok((file, false)),
+        Err(error) if is_absent(&error) => Err(error),
+        Err(_) => {
+            let file = with(QUIETLY).or_else(|error| {
+                if is_absent(&error) {
+                    Err(error)
+                } else {
+                    with(O_PATH)
+                }
+            })?;
+            Ok((file, true))
+        }
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Whether the file's own name, behind all links, is one of ours.
@@ -399,6 +427,10 @@ mod tests {
         fs::write(&file, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         file
+    }
+
+    fn find(name: &str, path: &str, ourselves: FileId) -> Result<PathBuf, NoTool> {
+        RealTool::find(name, path, ourselves).map(|tool| tool.path)
     }
 
     fn path_of(directories: &[&Path]) -> String {
@@ -428,6 +460,45 @@ mod tests {
         );
         let ourselves = FileId::of(&fs::metadata(&us).unwrap());
         assert_eq!(find("kubectl", &path, ourselves).unwrap(), real);
+    }
+
+    #[test]
+    fn the_pinned_one_is_found_at_once_while_it_is_the_first_and_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("first"), root.path().join("second"));
+        fs::create_dir(&first).unwrap();
+        let file = tool(&second, "kubectl", 0o755);
+        let path = path_of(&[&first, &second]);
+        let pinned = RealTool::open(file.clone()).unwrap().pin().clone();
+        let found =
+            || RealTool::find_unchanged("kubectl", &path, &pinned).map(|tool| (tool.path, tool.is_script));
+        assert_eq!(found(), Some((file.clone(), true)));
+        let before = tool(&first, "kubectl", 0o644);
+        assert_eq!(found(), None, "another stands before it");
+        fs::remove_file(&before).unwrap();
+        symlink(&file, &before).unwrap();
+        assert_eq!(found(), None, "it is found elsewhere first");
+        fs::remove_file(&before).unwrap();
+        assert!(found().is_some());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(found(), None, "it was changed");
+    }
+
+    /// A pipe would hold up whoever opens it.
+    #[test]
+    fn what_is_no_file_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("first"), root.path().join("second"));
+        fs::create_dir(&first).unwrap();
+        nix::unistd::mkfifo(&first.join("kubectl"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let nobody = FileId { device: 0, inode: 0 };
+        let only = find("kubectl", &path_of(&[&first]), nobody).unwrap_err();
+        assert!(only.to_string().ends_with("it is not a file"), "{only}");
+        let real = tool(&second, "kubectl", 0o711);
+        assert_eq!(
+            find("kubectl", &path_of(&[&first, &second]), nobody).unwrap(),
+            real
+        );
     }
 
     #[test]

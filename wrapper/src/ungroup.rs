@@ -7,7 +7,7 @@
 //! not set-group-ID and has no rights of its own: called by anybody else it does nothing that the caller could not.
 
 use crate::exit::Exit;
-use crate::tool_path::{self, FileId};
+use crate::tool_path::{FileId, NoTool, RealTool};
 use crate::{gate, privilege, sys};
 use argv::environment;
 use nix::unistd::{User, getuid};
@@ -86,10 +86,11 @@ fn become_real(args: Vec<OsString>) -> Result<std::convert::Infallible, (String,
         .unwrap_or_default();
     let path = std::env::var("PATH").unwrap_or_default();
     let ourselves = FileId::of_this_program().map_err(system)?;
-    let real = tool_path::find(name, &path, ourselves).map_err(|error| match error {
-        tool_path::NoTool::NotFound { .. } => (format!("{name}: not found in `{path}`"), Exit::NotFound),
-        other => (other.to_string(), Exit::NotExecutable),
-    })?;
+    let RealTool { path: real, .. } =
+        RealTool::find(name, &path, ourselves).map_err(|error| match error {
+            NoTool::NotFound { .. } => (format!("{name}: not found in `{path}`"), Exit::NotFound),
+            other => (other.to_string(), Exit::NotExecutable),
+        })?;
     let text = |bytes: Vec<u8>| CString::new(bytes).map_err(|error| system(error.into()));
     let file = text(real.as_os_str().as_bytes().to_vec())?;
     let words = args

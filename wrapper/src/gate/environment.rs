@@ -55,7 +55,11 @@ impl<'o> Child<'o> {
             .iter()
             .filter(|(name, _)| is_new(name))
             .map(|(name, value)| entry(OsStr::new(name), OsStr::new(value)));
-        known.chain(new).collect()
+        let mut entries = Vec::with_capacity(self.variables.len().saturating_add(MORE));
+        for entry in known.chain(new) {
+            entries.push(entry?);
+        }
+        Ok(entries)
     }
 
     /// Gives the tool a variable; what is known to change it, the parser gets to know too.
@@ -87,10 +91,13 @@ fn entry(name: &OsStr, value: &OsStr) -> Result<Cow<'static, CStr>, NulError> {
     CString::new(entry).map(Cow::Owned)
 }
 
+/// Not many more variables are the operator's alone.
+const MORE: usize = 8;
+
 /// Puts every pinned variable back to the operator's value, or removes it; sets the forced ones.
 pub fn clean<'o>(tool: Tool, orders: &'o Configuration, call: &Snapshot) -> Child<'o> {
     let mut child = Child {
-        variables: Vec::with_capacity(call.environment.len()),
+        variables: Vec::with_capacity(call.environment.len().saturating_add(MORE)),
         ..Child::default()
     };
     let mut given = BTreeSet::new();

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::inputs::Inputs;
 use crate::supervise::{self, Beside, SuperviseError};
 use crate::sys::{self, Inherited, Program};
-use crate::tool_path::{self, FileId, NoTool, RealTool};
+use crate::tool_path::{FileId, NoTool, RealTool};
 use argv::Tool;
 use judge::Judgement;
 use policies::{Permit, Verdict};
@@ -127,11 +127,19 @@ fn execute(
 
 /// The tool that would run: found in the operator's PATH, and still the operator's.
 fn real_tool(tool: Tool, orders: &Configuration) -> Result<Result<RealTool, NoTool>, Stop> {
+    let pinned = orders
+        .tools
+        .as_ref()
+        .map(|tools| tools.get(&tool).and_then(Option::as_ref));
+    if let Some(real) = pinned.and_then(|pinned| RealTool::find_unchanged(tool.name(), &orders.path, pinned?))
+    {
+        return Ok(Ok(real));
+    }
     let ourselves = FileId::of_this_program().map_err(Stop::system)?;
-    let opened = tool_path::find(tool.name(), &orders.path, ourselves).and_then(RealTool::open);
+    let opened = RealTool::find(tool.name(), &orders.path, ourselves);
     Ok(opened.and_then(|mut real| {
-        match &orders.tools {
-            Some(pinned) => real.check_pinned(pinned.get(&tool).and_then(Option::as_ref))?,
+        match pinned {
+            Some(pinned) => real.check_pinned(pinned)?,
             None => real.check_host(&orders.required(tool))?,
         }
         Ok(real)

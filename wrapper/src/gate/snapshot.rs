@@ -6,7 +6,8 @@ use argv::Tool;
 use nix::unistd::{getcwd, getgid, getpid, getppid, getuid};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 
 /// One call.
@@ -101,19 +102,24 @@ impl Variable {
     }
 }
 
+/// Most environments have no more variables.
+const USUAL: usize = 48;
+
 fn first_of_each(variables: impl Iterator<Item = Variable>) -> Vec<Variable> {
     let mut names = BTreeSet::new();
+    let mut first = Vec::with_capacity(USUAL);
     // The length first: most names differ in it.
-    variables
-        .filter(|variable| names.insert((variable.name.len(), variable.name)))
-        .collect()
+    first.extend(variables.filter(|variable| names.insert((variable.name.len(), variable.name))));
+    first
 }
 
 /// A process's own short name; empty when it is gone or hidden.
 fn name_of(pid: i32) -> String {
-    std::fs::read(format!("/proc/{pid}/comm"))
-        .map(|name| String::from_utf8_lossy(&name).trim_end().to_owned())
-        .unwrap_or_default()
+    // The kernel keeps 16 bytes of it, and gives them at once.
+    let mut name = [0; 64];
+    let read = File::open(format!("/proc/{pid}/comm")).and_then(|mut file| file.read(&mut name));
+    let name = name.get(..read.unwrap_or_default()).unwrap_or_default();
+    String::from_utf8_lossy(name).trim_end().to_owned()
 }
 
 #[cfg(test)]

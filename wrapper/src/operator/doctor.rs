@@ -8,7 +8,7 @@ use super::{Failure, doctor_host, print};
 use crate::configuration::{HOST_FILE, session_file};
 use crate::exit::Exit;
 use crate::tool_files;
-use crate::tool_path::{self, FileId};
+use crate::tool_path::{FileId, RealTool};
 use argv::{Tool, environment};
 use nix::unistd::{AccessFlags, access};
 use serde::Serialize;
@@ -215,7 +215,7 @@ fn is_gate(file: &Path) -> bool {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     match FileId::of_this_program() {
-        Ok(ourselves) => tool_path::find(name, &path, ourselves).is_err(),
+        Ok(ourselves) => RealTool::find(name, &path, ourselves).is_err(),
         Err(_) => false,
     }
 }

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::gate;
 use crate::governance::Source;
 use crate::tool_files;
-use crate::tool_path::{self, FileId, PinnedTool, RealTool};
+use crate::tool_path::{FileId, PinnedTool, RealTool};
 use argv::Tool;
 use audit_event::{Pin, Pins};
 use policies::{Level, Track};
@@ -211,9 +211,7 @@ impl Session {
 fn pin_tool(tool: Tool) -> Option<PinnedTool> {
     let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned());
     let ourselves = FileId::of_this_program().ok()?;
-    let found = tool_path::find(tool.name(), &path, ourselves)
-        .and_then(RealTool::open)
-        .ok()?;
+    let found = RealTool::find(tool.name(), &path, ourselves).ok()?;
     Some(found.pin().clone())
 }
 

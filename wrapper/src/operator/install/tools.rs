@@ -4,7 +4,7 @@ use super::layout;
 use super::places::only_roots;
 use crate::exit::Exit;
 use crate::operator::Failure;
-use crate::tool_path::{self, FileId};
+use crate::tool_path::{FileId, RealTool};
 use crate::version::Version;
 use argv::Tool;
 use std::collections::BTreeSet;
@@ -151,7 +151,9 @@ fn find(named: &Named) -> Result<Option<Governed>, Failure> {
     let mut copies = BTreeSet::new();
     let mut real = None;
     let mut look = |directory: &Path, name: &str| -> Result<(), Failure> {
-        let Ok(candidate) = tool_path::find(name, &directory.display().to_string(), ourselves) else {
+        let Ok(RealTool { path: candidate, .. }) =
+            RealTool::find(name, &directory.display().to_string(), ourselves)
+        else {
             return Ok(());
         };
         let file = candidate.canonicalize().map_err(|error| {
