@@ -72,7 +72,11 @@ pub async fn serve(
         tokio::select! {
             () = stop.wait() => return connections,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => take(stream, &room, shared, submit, stop, &mut connections),
+                Ok((stream, _)) => {
+                    take(stream, &room, shared, submit, stop, &mut connections);
+                    // Its request is there already, as a rule; the next connection is looked for after it.
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(PAUSE).await;
