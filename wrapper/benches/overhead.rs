@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Where the session with `/bin/true` records.
 const RECORD: &str = "record";
 /// Calls of one way before the next way's turn.
-const IN_A_ROW: usize = 10;
+const IN_A_ROW: usize = 50;
 
 /// Lays out the tool, the script and the client, then runs this program again inside a session.
 fn outside(rounds: &str) -> Result<(), Box<dyn std::error::Error>> {
