@@ -7,7 +7,7 @@
 //! `REEVE=PATH` measures another build, with the `reeved` beside it.
 //!
 //! The tool is `/bin/true` under the name `kubectl`. Every way is timed as often as the others, so that what else the machine does
-//! falls on all of them alike: first ten times in a row before the next way's turn, as an agent calls its tool again and again; then once
+//! falls on all of them alike: first fifty times in a row before the next way's turn, as an agent calls its tool again and again; then once
 //! before the next way's turn, when it finds the processor's caches full of what others (`sudo` most of all) left there:
 //!
 //! | row | what is timed |
