@@ -29,7 +29,7 @@ mod ungroup;
 mod version;
 
 pub use allocator::{Allocator, Space};
-pub use sys::{arguments, make_room};
+pub use sys::{ROOM, arguments, make_room};
 
 use std::ffi::OsString;
 use std::path::Path;

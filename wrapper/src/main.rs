@@ -20,12 +20,15 @@ static ALLOCATOR: reeve::Allocator = unsafe { reeve::Allocator::new(&SPACE) };
 extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
     #[cfg(target_env = "musl")]
     reeve::make_room(SPACE.begin());
+    #[cfg(not(target_env = "musl"))]
+    reeve::make_room(Vec::<u8>::with_capacity(reeve::ROOM).as_ptr());
     // SAFETY: the C runtime passes `count` pointers to NUL-terminated strings that live as long as the process.
     reeve::start(unsafe { reeve::arguments(count, words) })
 }
 
-/// musl's functions for memory, which the compiler calls by these names.
-#[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+/// musl's functions for memory, which the compiler calls by these names. Where it does not optimise, it calls them in these very ones,
+/// without end.
+#[cfg(all(target_env = "musl", target_arch = "x86_64", not(debug_assertions)))]
 mod memory {
     use reeve::memory::{compare, copy};
     use std::ffi::c_int;

@@ -64,7 +64,9 @@ pub struct Inherited {
     _placeholders: Vec<OwnedFd>,
 }
 
-/// Bytes of the heap and of the stack that a governed call writes to, at the least.
+/// Bytes of heap that a governed call asks for, at the least.
+pub const ROOM: usize = 112 << 10;
+/// How many of them and of the stack it writes to.
 const HEAP: usize = 56 << 10;
 const STACK: usize = 28 << 10;
 
