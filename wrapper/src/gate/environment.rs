@@ -55,6 +55,7 @@ impl<'o> Child<'o> {
             .iter()
             .filter(|(name, _)| is_new(name))
             .map(|(name, value)| entry(OsStr::new(name), OsStr::new(value)));
+        // Collected, they would be copied each time that there are twice as many.
         let mut entries = Vec::with_capacity(self.variables.len().saturating_add(MORE));
         for entry in known.chain(new) {
             entries.push(entry?);
