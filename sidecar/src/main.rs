@@ -53,6 +53,7 @@ fn run(config: Config, sinks: sinks::Configured) -> Result<(), Failure> {
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .on_thread_start(ledger::go_anywhere)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Os, format!("cannot start the runtime: {error}")))?;

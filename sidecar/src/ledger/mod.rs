@@ -25,7 +25,7 @@ mod store;
 mod writer;
 
 pub use disk::Limits;
-pub use writer::{Command, Content, OPERATOR, Origin, Submission, Submit, Writer};
+pub use writer::{Command, Content, OPERATOR, Origin, Submission, Submit, Writer, go_anywhere};
 
 use self::file::{Directory, LedgerFile, SegmentFile, Volume};
 use crate::events_file::EventsFile;

@@ -2,11 +2,14 @@
 //! that come meanwhile wait for the desk's thread, which makes all of them durable together.
 
 mod intake;
+mod processor;
 mod request;
 mod retention;
 mod upkeep;
 
 use self::intake::{HELD, Intake, Progress};
+use self::processor::Processors;
+pub use self::processor::go_anywhere;
 pub use self::request::{Command, Content, Origin, Submission};
 use super::Ledger;
 use super::disk::{Limits, Stage};
@@ -48,7 +51,7 @@ pub struct Submit {
 impl Submit {
     /// Asks; the answer comes by the request's own channel. With nobody before it a record is written here and now, which spares
     /// its sender the way to another thread and back. That holds up this thread for one sync of the disk, and never more than one
-    /// thread: whoever finds the desk taken leaves the request there.
+    /// thread: whoever finds the desk taken leaves the request there. Such a thread stays on its processor ([`Processors`]).
     ///
     /// # Errors
     /// When the desk is closed.
@@ -58,6 +61,7 @@ impl Submit {
             Command::Record(submission) if nobody_waits => match self.desk.try_lock() {
                 Ok(mut desk) => {
                     desk.settle(vec![*submission]);
+                    desk.processors.stay();
                     return Ok(());
                 }
                 Err(_) => Command::Record(submission),
@@ -113,6 +117,7 @@ pub(super) fn spawn(
         is_ample: false,
         lacks_room: false,
         ticked: Instant::now(),
+        processors: Processors::default(),
         shared,
     };
     // Before anybody can ask: a head of 0 would look like a ledger that every reader has read.
@@ -157,6 +162,7 @@ struct Desk {
     /// There should be more room behind the records.
     lacks_room: bool,
     ticked: Instant,
+    processors: Processors,
     shared: Arc<Shared>,
 }
 
@@ -216,6 +222,9 @@ impl Desk {
             } else {
                 None
             };
+        }
+        if !batch.is_empty() {
+            self.processors.busy();
         }
         self.settle(batch);
         self.flush_events();

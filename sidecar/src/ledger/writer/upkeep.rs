@@ -12,6 +12,7 @@ impl Desk {
     /// What is to be done from time to time.
     pub(super) fn tick(&mut self) {
         self.ticked = Instant::now();
+        self.processors.free();
         self.shared.update(|_| {});
         if let Err(why) = self.store.file().check_identity() {
             let error = self.store.give_up(why);
