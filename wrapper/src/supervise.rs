@@ -5,7 +5,7 @@
 //! dies we die the same way. We sit in a `signalfd` loop with everything blocked, so no signal is lost between steps.
 
 use crate::privilege;
-use crate::sys::{self, Before, Change, Inherited, Program, Signals};
+use crate::sys::{self, Before, Change, Inherited, Poised, Program, Signals};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
@@ -65,28 +65,47 @@ pub trait Beside {
     }
 }
 
-/// Starts `program` and follows it to its end.
+/// What is to run.
+pub enum Start<'a> {
+    /// A program that is not started yet, and what it is to have as this process found it.
+    Program(&'a Program, &'a Inherited),
+    /// One that waits to be let go, from a process that holds nothing open any more that it need not.
+    Poised(Poised),
+}
+
+/// Executes `program`, so that it only needs to be let go when it may run. Nothing where that cannot be, or where this process has rights
+/// that its caller has not: the kernel takes them from a program that is traced.
+pub fn poise(program: &Program, inherited: &Inherited) -> Option<Poised> {
+    if privilege::is_lent() {
+        return None;
+    }
+    Poised::new(program, inherited)
+}
+
+/// Starts a program and follows it to its end.
 ///
 /// # Errors
 /// [`SuperviseError::NotStarted`] when nothing ran.
-pub fn run(
-    program: &Program,
-    inherited: &Inherited,
-    beside: &mut dyn Beside,
-) -> Result<(Ended, Duration), SuperviseError> {
+pub fn run(start: Start<'_>, beside: &mut dyn Beside) -> Result<(Ended, Duration), SuperviseError> {
     let not_started = SuperviseError::NotStarted;
     let before = Before::take(followed()).map_err(not_started)?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(&followed().set(), flags).map_err(not_started)?;
     let begun = Instant::now();
-    let child = sys::spawn(program, &before, inherited).map_err(not_started)?;
+    let (child, keep) = match start {
+        Start::Program(program, inherited) => {
+            let child = sys::spawn(program, &before, inherited).map_err(not_started)?;
+            (child, beside.keep())
+        }
+        Start::Poised(poised) => (poised.start(), None),
+    };
     beside.started();
     if privilege::is_lent()
         && let Err(error) = sys::kill_with_us(child)
     {
         crate::gate::warn(&format!("if this process is killed, the tool goes on: {error}"));
     }
-    if let Some(mut keep) = beside.keep() {
+    if let Some(mut keep) = keep {
         keep.push(signals.as_raw_fd());
         sys::let_go_of_descriptors(&keep)?;
     }
@@ -96,7 +115,12 @@ pub fn run(
 
 fn follow(child: Pid, signals: &SignalFd, beside: &mut dyn Beside) -> Result<Ended, SuperviseError> {
     let mut witness = Witness::to_come();
-    let mut was_stopped = false;
+    // One that was held may have been killed before its signals were collected here.
+    let mut was_stopped = match reap(child)? {
+        Reaped::Ended(ended) => return Ok(ended),
+        Reaped::Stopped => true,
+        Reaped::Nothing => false,
+    };
     loop {
         while let Some(info) = signals.read_signal()? {
             let signal = i32::try_from(info.ssi_signo).unwrap_or(0);

@@ -5,8 +5,10 @@
     reason = "the file with unsafe; every block says why it is sound"
 )]
 
+mod poised;
 mod spawn;
 
+pub use poised::Poised;
 pub use spawn::{Program, kill_with_us, spawn};
 
 use nix::errno::Errno;
@@ -174,6 +176,25 @@ impl Before {
         Ok(Before {
             mask,
             actions,
+            alarm,
+            is_subreaper: nix::sys::prctl::get_child_subreaper()?,
+        })
+    }
+
+    /// The same, with nothing changed yet.
+    ///
+    /// # Errors
+    /// As the system calls.
+    fn look() -> Result<Before, Errno> {
+        // SAFETY: a timer of zeros is one; the kernel writes to a value of ours.
+        let alarm = unsafe {
+            let mut alarm: nix::libc::itimerval = std::mem::zeroed();
+            Errno::result(nix::libc::getitimer(nix::libc::ITIMER_REAL, &raw mut alarm))?;
+            alarm
+        };
+        Ok(Before {
+            mask: Signals(0).mask(nix::libc::SIG_BLOCK)?,
+            actions: Vec::new(),
             alarm,
             is_subreaper: nix::sys::prctl::get_child_subreaper()?,
         })

@@ -5,6 +5,7 @@ mod event;
 mod frozen;
 mod judge;
 mod refusal;
+mod runnable;
 mod sidecar;
 mod snapshot;
 mod spool;
@@ -12,21 +13,21 @@ mod spool;
 use crate::configuration::{self, Configuration, ConfigurationError};
 use crate::exit::Exit;
 use crate::inputs::Inputs;
-use crate::supervise::{self, Beside, SuperviseError};
-use crate::sys::{self, Inherited, Program};
+use crate::supervise::{self, Beside, Start, SuperviseError};
+use crate::sys::{self, Inherited};
 use crate::tool_path::{FileId, NoTool, RealTool};
 use argv::Tool;
 use judge::Judgement;
 use policies::{Permit, Verdict};
 use refusal::{Report, Stop};
+use runnable::Runnable;
 use sidecar::{CannotRecord, Sidecar, Submitted};
 use snapshot::Snapshot;
 use spool::Spool;
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::RawFd;
 use std::path::Path;
 
 pub use judge::{place_for_copies, real_tool as tool_in_force};
@@ -56,16 +57,26 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
     // Not sooner: it would take us in on the processor on which we judge.
     let sidecar = Sidecar::connect(&orders.socket, orders.deadline());
     let asked = sidecar.and_then(|sidecar| sidecar.submit(&event));
-    // The sidecar writes; meanwhile what may run is made ready.
+    // The sidecar writes; meanwhile what may run is made ready, up to its first instruction.
     let call = call.with(&judgement.inputs);
-    let ready = found.map(|real| Ready {
-        program: program(&real, &call, &child, &judgement.inputs, &event),
-        real,
-    });
+    let mut runnable = found.map(|real| Runnable::new(real, &call, &child, &judgement.inputs, &event));
+    if let (Verdict::Allow(permit), Ok(asked)) = (&judgement.verdict, &asked) {
+        let files = judgement.inputs.descriptors();
+        let keep = files.chain([asked.descriptor()]).collect();
+        runnable = match runnable {
+            Ok(runnable) => Ok(runnable.poise(permit, &inherited, keep)?),
+            no_tool => no_tool,
+        };
+    }
     let recorder = match Recorder::confirm(asked, &orders, &identity, &judgement, &event) {
         Ok(recorder) => recorder,
-        Err(CannotRecord::Frozen(why)) => return Err(frozen::refuse(&orders, &event, &judgement, why)),
-        Err(error) => return Err(Stop::unrecorded(&event, &judgement, error)),
+        Err(error) => {
+            drop(runnable);
+            return Err(match error {
+                CannotRecord::Frozen(why) => frozen::refuse(&orders, &event, &judgement, why),
+                error => Stop::unrecorded(&event, &judgement, error),
+            });
+        }
     };
     match judgement.verdict {
         Verdict::Allow(permit) => {
@@ -75,7 +86,7 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
                 inputs,
                 tool: None,
             };
-            execute(permit, tool, ready, &inherited, company, &event)
+            execute(permit, tool, runnable, &inherited, company, &event)
         }
         Verdict::Escalate(hold) => Err(Stop::Told(Report::held(&event, &hold), Exit::Held)),
         Verdict::Deny(denial) => Err(Stop::Told(Report::refused(&event, &denial), Exit::Refused)),
@@ -86,13 +97,13 @@ fn pipeline(tool: Tool, args: Vec<OsString>) -> Result<i32, Stop> {
 fn execute(
     _permit: Permit,
     tool: Tool,
-    ready: Result<Ready, NoTool>,
+    runnable: Result<Runnable, NoTool>,
     inherited: &Inherited,
     mut company: Company,
     event: &audit_event::Event,
 ) -> Result<i32, Stop> {
-    let Ready { real, program } = match ready.and_then(|ready| ready.real.hold().map(|()| ready)) {
-        Ok(ready) => ready,
+    let runnable = match runnable.and_then(|runnable| runnable.hold().map(|()| runnable)) {
+        Ok(runnable) => runnable,
         Err(no_tool) => {
             company
                 .recorder
@@ -100,10 +111,22 @@ fn execute(
             return Err(Stop::no_tool(no_tool));
         }
     };
-    let program = program?;
-    company.tool = Some(real.file);
+    let (path, program);
+    let start = match runnable {
+        Runnable::Ready(real, ready) => {
+            company.tool = Some(real.file);
+            path = real.path;
+            program = ready?;
+            Start::Program(&program, inherited)
+        }
+        Runnable::Poised(at, file, poised) => {
+            company.tool = Some(file);
+            path = at;
+            Start::Poised(poised)
+        }
+    };
     company.inputs.say().map_err(Stop::system)?;
-    let result = supervise::run(&program, inherited, &mut company);
+    let result = supervise::run(start, &mut company);
     company.inputs.let_go(); // A tool that was killed takes us with it below.
     match result {
         Ok((ended, duration)) => {
@@ -119,7 +142,7 @@ fn execute(
             company
                 .recorder
                 .record_outcome(&event::not_started(event, errno.desc()))?;
-            Err(Stop::not_executable(&real.path, errno))
+            Err(Stop::not_executable(&path, errno))
         }
         Err(error) => Err(Stop::system(std::io::Error::other(error))),
     }
@@ -144,32 +167,6 @@ fn real_tool(tool: Tool, orders: &Configuration) -> Result<Result<RealTool, NoTo
         }
         Ok(real)
     }))
-}
-
-/// The tool, and how it will be started.
-struct Ready {
-    real: RealTool,
-    program: Result<Program, Stop>,
-}
-
-fn program(
-    real: &RealTool,
-    call: &Snapshot,
-    child: &environment::Child<'_>,
-    inputs: &Inputs,
-    event: &audit_event::Event,
-) -> Result<Program, Stop> {
-    let no_nul = |error| Stop::system(std::io::Error::other(error));
-    let mut environment = child.entries(inputs).map_err(no_nul)?;
-    let id = CString::new(format!("REEVE_REQUEST_ID={}", event.request_id)).map_err(no_nul)?;
-    environment.push(id.into());
-    let words = call.args.iter().map(|word| CString::new(word.as_bytes()));
-    Ok(Program {
-        path: CString::new(real.path.as_os_str().as_bytes()).map_err(no_nul)?,
-        file: (!real.is_script).then(|| real.file.as_raw_fd()),
-        args: words.collect::<Result<_, _>>().map_err(no_nul)?,
-        environment,
-    })
 }
 
 /// A caller whose environment asks for what it may not have: said, and recorded at the pinned level if possible.

@@ -2,11 +2,13 @@
 
 use audit_event::frame::{self, FrameError};
 use audit_event::{ErrorCode, Event, EventId, Outcome, Request, Response};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, setsockopt, socket, sockopt,
+};
 use nix::sys::time::TimeVal;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,11 @@ pub struct Submitted {
 }
 
 impl Submitted {
+    /// The connection's descriptor.
+    pub fn descriptor(&self) -> RawFd {
+        self.sidecar.descriptor()
+    }
+
     /// Returns when it is durable. Over a connection that broke it is sent again.
     pub fn confirm(mut self) -> Result<Sidecar, CannotRecord> {
         let response = self.sidecar.response(self.sent, self.until);
@@ -205,7 +212,8 @@ impl Sidecar {
         Ok(buffer)
     }
 
-    /// Reads once behind what is `filled`, or fails by `until`: a peer that sends a byte now and then must not hold us for ever.
+    /// Reads once behind what is `filled`, or fails by `until`: a peer that sends a byte now and then must not hold us for ever. What
+    /// has come by then counts, for we may have been elsewhere.
     fn read_more(
         &mut self,
         buffer: &mut [u8],
@@ -213,13 +221,20 @@ impl Sidecar {
         until: Option<Instant>,
     ) -> std::io::Result<usize> {
         loop {
-            if until.is_some_and(|until| Instant::now() >= until) {
-                return Err(ErrorKind::TimedOut.into());
-            }
-            match self.stream.read(buffer.get_mut(filled..).unwrap_or_default()) {
+            let is_late = until.is_some_and(|until| Instant::now() >= until);
+            let rest = buffer.get_mut(filled..).unwrap_or_default();
+            let how = if is_late {
+                MsgFlags::MSG_DONTWAIT
+            } else {
+                MsgFlags::empty()
+            };
+            match recv(self.stream.as_raw_fd(), rest, how).map_err(std::io::Error::from) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => return Ok(filled.saturating_add(count)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_late && error.kind() == ErrorKind::WouldBlock => {
+                    return Err(ErrorKind::TimedOut.into());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -348,5 +363,15 @@ mod tests {
         let (mut sidecar, _peer) = connected();
         let late = sidecar.receive(Some(Instant::now())).unwrap_err();
         assert_eq!(late.kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn what_has_come_in_time_counts_whenever_it_is_looked_for() {
+        let (mut sidecar, mut peer) = connected();
+        peer.write_all(&framed(b"{}")).unwrap();
+        assert_eq!(sidecar.receive(Some(Instant::now())).unwrap(), b"{}");
+        peer.write_all(&framed(b"{}")[..5]).unwrap();
+        let late = sidecar.receive(Some(Instant::now())).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut, "half of it is not enough");
     }
 }

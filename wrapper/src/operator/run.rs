@@ -7,7 +7,7 @@ use super::sidecar_process::SidecarProcess;
 use super::{Failure, audit};
 use crate::configuration;
 use crate::exit::Exit;
-use crate::supervise::{self, Beside, Ended, SuperviseError};
+use crate::supervise::{self, Beside, Ended, Start, SuperviseError};
 use crate::sys::{self, Inherited, Program};
 use audit_event::verify::{Fault, Report, State};
 use policies::{Level, Track};
@@ -80,7 +80,7 @@ fn inside(session: &Session, options: &Run, inherited: &Inherited) -> Result<Ran
             return Err(failure);
         }
     };
-    let ended = supervise::run(&program, inherited, &mut company);
+    let ended = supervise::run(Start::Program(&program, inherited), &mut company);
     Ok(Ran {
         ended,
         stopped: company.sidecar.stop(),

@@ -8,6 +8,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::{io, ptr};
 
 /// What is needed to start a program; everything is allocated before the fork.
@@ -32,30 +33,11 @@ pub struct Program {
 /// # Errors
 /// The error of clone, or of exec: then nothing is left behind.
 pub fn spawn(program: &Program, before: &Before, inherited: &Inherited) -> Result<Pid, Errno> {
-    let mut start = Start {
-        args: pointers(&program.args),
-        environment: pointers(&program.environment),
-        program,
-        before,
-        inherited,
-        parent: nix::unistd::getpid(),
-        error: None,
-    };
-    let mut stack: Vec<u128> = Vec::with_capacity(CHILD_STACK);
-    let flags = nix::libc::CLONE_VM | nix::libc::CLONE_VFORK | nix::libc::SIGCHLD;
-    // SAFETY: the process has one thread, which stands still until the child executes or ends, so nobody else touches `start` or the
-    // stack, and both outlive the child's use of them. The stack grows down from its end, which is aligned to 16 bytes. The child
-    // makes system calls only; it runs no handler of ours, for there is none.
-    let child = unsafe {
-        nix::libc::clone(
-            begin,
-            stack.as_mut_ptr().add(CHILD_STACK).cast(),
-            flags,
-            ptr::from_mut(&mut start).cast(),
-        )
-    };
-    let child = Pid::from_raw(Errno::result(child)?);
-    match start.error {
+    let brief = Brief::new(program, before, inherited, true);
+    let mut stack = Stack::new();
+    // SAFETY: the parent stands still until the child has executed the program or ended, so both are there as long as it needs them.
+    let child = unsafe { brief.child(&mut stack, nix::libc::CLONE_VFORK) }?;
+    match brief.why_not() {
         None => Ok(child),
         Some(error) => {
             nix::sys::wait::waitpid(child, None)?;
@@ -67,39 +49,130 @@ pub fn spawn(program: &Program, before: &Before, inherited: &Inherited) -> Resul
 /// The child's stack until it executes the program, in units of 16 bytes: 32 KiB, of which it touches a page or two.
 const CHILD_STACK: usize = 2048;
 
-/// What the child works on.
-struct Start<'a> {
+/// A child's stack.
+pub(super) struct Stack(Vec<u128>);
+
+impl Stack {
+    pub(super) fn new() -> Stack {
+        Stack(Vec::with_capacity(CHILD_STACK))
+    }
+}
+
+const MAY_NOT_YET: u32 = 0;
+const MAY: u32 = 1;
+
+/// What a child works on, in its parent's memory.
+pub(super) struct Brief<'a> {
     program: &'a Program,
     args: Vec<*const c_char>,
     environment: Vec<*const c_char>,
     before: &'a Before,
     inherited: &'a Inherited,
     parent: Pid,
-    /// Why nothing was executed.
-    error: Option<Errno>,
+    /// [`MAY`] when it is to execute the program.
+    may: AtomicU32,
+    /// Why nothing was executed; 0 while there is no reason.
+    error: AtomicI32,
+}
+
+impl<'a> Brief<'a> {
+    /// For a child that may execute the program at once, or else waits until [`Brief::permit`].
+    pub(super) fn new(
+        program: &'a Program,
+        before: &'a Before,
+        inherited: &'a Inherited,
+        at_once: bool,
+    ) -> Brief<'a> {
+        Brief {
+            args: pointers(&program.args),
+            environment: pointers(&program.environment),
+            program,
+            before,
+            inherited,
+            parent: nix::unistd::getpid(),
+            may: AtomicU32::new(if at_once { MAY } else { MAY_NOT_YET }),
+            error: AtomicI32::new(0),
+        }
+    }
+
+    /// A child in our memory, with more flags for clone.
+    ///
+    /// # Safety
+    /// This and `stack` must be there, and not move, until the child has executed the program or ended; and until then only what
+    /// is atomic in this may be changed.
+    pub(super) unsafe fn child(&self, stack: &mut Stack, flags: c_int) -> Result<Pid, Errno> {
+        let flags = nix::libc::CLONE_VM | nix::libc::SIGCHLD | flags;
+        // SAFETY: as the caller promises. The stack grows down from its end, which is aligned to 16 bytes. The child makes system
+        // calls only, and runs no handler of ours, for there is none. It shares `errno` with us: whoever goes on meanwhile must not
+        // ask it why a call failed.
+        let child = unsafe {
+            nix::libc::clone(
+                begin,
+                stack.0.as_mut_ptr().add(CHILD_STACK).cast(),
+                flags,
+                ptr::from_ref(self).cast_mut().cast(),
+            )
+        };
+        Errno::result(child).map(Pid::from_raw)
+    }
+
+    /// Lets the child execute the program.
+    pub(super) fn permit(&self) {
+        self.may.store(MAY, Ordering::SeqCst);
+        // SAFETY: the kernel wakes whoever waits at this address, and reads nothing.
+        let _how_many = unsafe { self.futex(nix::libc::FUTEX_WAKE, 1) };
+    }
+
+    /// In the child: returns when it may execute the program.
+    fn wait_for_permission(&self) {
+        while self.may.load(Ordering::SeqCst) == MAY_NOT_YET {
+            // SAFETY: the kernel compares the number at this address, and waits while it is the same.
+            let _woken = unsafe { self.futex(nix::libc::FUTEX_WAIT, MAY_NOT_YET) };
+        }
+    }
+
+    unsafe fn futex(&self, what: c_int, value: u32) -> nix::libc::c_long {
+        let what = what | nix::libc::FUTEX_PRIVATE_FLAG;
+        let no_limit = ptr::null::<nix::libc::timespec>();
+        // SAFETY: the number is there for as long as this.
+        unsafe { nix::libc::syscall(nix::libc::SYS_futex, self.may.as_ptr(), what, value, no_limit) }
+    }
+
+    /// Why the child executed nothing, once it has ended.
+    fn why_not(&self) -> Option<Errno> {
+        match self.error.load(Ordering::SeqCst) {
+            0 => None,
+            error => Some(Errno::from_raw(error)),
+        }
+    }
 }
 
 /// The child.
-extern "C" fn begin(start: *mut c_void) -> c_int {
-    // SAFETY: `spawn` passes a `Start` that only the child uses until it is gone.
-    let start = unsafe { &mut *start.cast::<Start<'_>>() };
-    start.error = Some(exec(start));
+extern "C" fn begin(brief: *mut c_void) -> c_int {
+    // SAFETY: `Brief::child` passes one that is there until the child has no more use for it.
+    let brief = unsafe { &*brief.cast_const().cast::<Brief<'_>>() };
+    let why = match exec(brief) {
+        Errno::UnknownErrno => Errno::EIO, // its number is 0
+        why => why,
+    };
+    brief.error.store(why as i32, Ordering::SeqCst);
     127
 }
 
 /// In the child: never returns on success.
-fn exec(start: &Start<'_>) -> Errno {
-    let (args, environment) = (&start.args, &start.environment);
+fn exec(brief: &Brief<'_>) -> Errno {
+    let (args, environment) = (&brief.args, &brief.environment);
     if let Err(error) = nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL)) {
         return error;
     }
-    if nix::unistd::getppid() != start.parent {
+    if nix::unistd::getppid() != brief.parent {
         return Errno::ESRCH; // the gate died before the line above: nothing runs
     }
-    if let Err(error) = start.before.put_back(start.inherited) {
+    if let Err(error) = brief.before.put_back(brief.inherited) {
         return error;
     }
-    match start.program.file {
+    brief.wait_for_permission();
+    match brief.program.file {
         // SAFETY: both arrays end with a null pointer and point into CStrings that outlive the call; so does the empty path.
         Some(file) => unsafe {
             nix::libc::syscall(
@@ -113,7 +186,7 @@ fn exec(start: &Start<'_>) -> Errno {
         },
         // SAFETY: as above.
         None => unsafe {
-            nix::libc::execve(start.program.path.as_ptr(), args.as_ptr(), environment.as_ptr());
+            nix::libc::execve(brief.program.path.as_ptr(), args.as_ptr(), environment.as_ptr());
         },
     }
     Errno::last()
