@@ -25,8 +25,8 @@ pub struct Poised {
 }
 
 impl Poised {
-    /// Executes `program`, with everything as [`super::spawn`] has it, up to its first instruction. Nothing where that cannot be, or where it would
-    /// make a difference to it: then it has to be spawned when it may run, which says what the matter is if it still is.
+    /// Executes `program`, with everything as [`super::spawn`] has it, up to its first instruction. Nothing where that cannot be, or
+    /// would make a difference to it: then it has to be spawned when it may run, which says what the matter is if it still is.
     pub fn new(program: &Program, inherited: &Inherited) -> Option<Poised> {
         if !program.file.is_some_and(is_the_same_traced) {
             return None;
