@@ -60,8 +60,9 @@ impl Submit {
         let command = match command {
             Command::Record(submission) if nobody_waits => match self.desk.try_lock() {
                 Ok(mut desk) => {
+                    let asked = Instant::now();
                     desk.settle(vec![*submission]);
-                    desk.processors.stay();
+                    desk.processors.stay(asked);
                     return Ok(());
                 }
                 Err(_) => Command::Record(submission),

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// How long all go where there is room after there was much to do.
 const ROAM: Duration = Duration::from_secs(1);
+/// One gate's records are further apart than this: it starts, and so does its tool. Those that come sooner are several gates', and who
+/// stays is in their way (a third of what was acknowledged per second was left, in one of three runs under load).
+const APART: Duration = Duration::from_micros(300);
 const THIS_THREAD: Pid = Pid::from_raw(0);
 
 /// The threads that stay where they are.
@@ -18,13 +21,21 @@ const THIS_THREAD: Pid = Pid::from_raw(0);
 pub struct Processors {
     staying: Vec<Pid>,
     roaming: Option<Instant>,
+    /// When the last record was durable that one thread wrote alone.
+    last: Option<Instant>,
 }
 
 impl Processors {
-    /// This thread has made something durable alone: it stays, where there are several processors.
-    pub fn stay(&mut self) {
+    /// This thread has made something durable alone, for which it was asked at `asked`: it stays, where there are several processors
+    /// and not much to do.
+    pub fn stay(&mut self, asked: Instant) {
+        let now = Instant::now();
+        let last = self.last.replace(now);
+        if last.is_some_and(|last| asked.saturating_duration_since(last) < APART) {
+            return self.busy();
+        }
         let thread = gettid();
-        if self.staying.contains(&thread) || self.roaming.is_some_and(|until| Instant::now() < until) {
+        if self.staying.contains(&thread) || self.roaming.is_some_and(|until| now < until) {
             return;
         }
         // Where a thread may not say where it runs, it goes where it is sent.
@@ -39,10 +50,10 @@ impl Processors {
         self.roaming = Instant::now().checked_add(ROAM);
     }
 
-    /// All may go where the calling thread may, which is none of those that stay.
+    /// All may go where the process's first thread may, which writes nothing.
     pub fn free(&mut self) {
         for thread in std::mem::take(&mut self.staying) {
-            if let Err(error) = sched_getaffinity(THIS_THREAD).and_then(|all| sched_setaffinity(thread, &all))
+            if let Err(error) = sched_getaffinity(Pid::this()).and_then(|all| sched_setaffinity(thread, &all))
             {
                 tracing::debug!(%error, %thread, "a thread that stayed on one processor is gone, or stays there");
             }
@@ -87,8 +98,10 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let (go, may_go) = mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
-            processors.stay();
-            processors.stay();
+            processors.last = None;
+            processors.stay(Instant::now());
+            processors.last = None;
+            processors.stay(Instant::now());
             tell.send((processors, gettid())).unwrap();
             may_go.recv().unwrap();
         });
@@ -130,10 +143,29 @@ mod tests {
     }
 
     #[test]
+    fn records_that_come_close_together_are_much_to_do() {
+        let all = processors(THIS_THREAD);
+        std::thread::spawn(move || {
+            let mut state = Processors::default();
+            let begin = Instant::now();
+            state.stay(begin);
+            assert_eq!(processors(THIS_THREAD), 1);
+            state.last = Some(begin);
+            state.stay(begin + APART);
+            assert_eq!(processors(THIS_THREAD), 1, "one gate's");
+            state.last = Some(begin);
+            state.stay(begin + APART / 2);
+            assert_eq!((processors(THIS_THREAD), state.staying.len()), (all, 0));
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
     fn a_new_thread_does_not_inherit_the_place() {
         let all = processors(Pid::this());
         std::thread::spawn(move || {
-            Processors::default().stay();
+            Processors::default().stay(Instant::now());
             let inherited = std::thread::spawn(|| processors(THIS_THREAD)).join().unwrap();
             assert_eq!(inherited, 1, "that is why");
             let new = std::thread::spawn(|| {
