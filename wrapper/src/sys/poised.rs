@@ -34,7 +34,8 @@ impl Poised {
         let before = Before::look().ok()?;
         let brief = Brief::new(program, &before, inherited, false);
         let mut stack = Stack::new();
-        // SAFETY: nothing returns from here on before the child has executed the program or is gone, and no `errno` is asked for.
+        // SAFETY: nothing returns from here on before the child has executed the program or is gone, and of what `errno` says only
+        // "no child" counts, which no call of the child's says.
         let child = unsafe { brief.child(&mut stack, 0) }.ok()?;
         let poised = Poised { child };
         ptrace::seize(child, Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACEEXEC).ok()?;
@@ -71,8 +72,9 @@ impl Poised {
             // SAFETY: the status is written to a value of ours.
             let found = unsafe { libc::waitpid(self.child.as_raw(), &raw mut status, libc::__WALL) };
             return match Errno::result(found) {
-                Err(Errno::EINTR) => continue,
-                Err(_) => Next::Gone,
+                Err(Errno::ECHILD) => Next::Gone,
+                // Whatever it was: the number may be the child's own, as long as it has our memory.
+                Err(_) => continue,
                 Ok(_) if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) => Next::Gone,
                 Ok(_) if status >> 8 == EXECUTED => Next::Executed,
                 Ok(_) => Next::Other,
