@@ -29,4 +29,12 @@ target="${CARGO_TARGET_DIR:-$PWD/target}"
 out="$target/static"
 mkdir -p "$out"
 cp "$target/$host/release/reeved" "$target/$gate/release/reeve" "$out/"
+# musl has room for the thread-local storage of a program's first thread, 112 bytes; for more it maps memory at each start.
+if [ "$gate" = "$musl" ] && command -v readelf >/dev/null; then
+  storage=$(readelf -lW "$out/reeve" | awk '$1 == "TLS" { print $6 }')
+  if [ $((storage)) -gt 112 ]; then
+    echo "build_static.sh: the gate has $((storage)) bytes of thread-local storage; beyond 112 each call maps memory for it" >&2
+    exit 1
+  fi
+fi
 echo "$out"

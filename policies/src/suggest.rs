@@ -249,7 +249,7 @@ fn literal(text: &str) -> Option<String> {
     let exact = Pattern::new(text).ok().filter(Pattern::is_exact);
     let pattern = match exact {
         Some(_) => text.to_owned(),
-        None => format!("/{}/", regex::escape(text)),
+        None => format!("/{}/", regex_syntax::escape(text)),
     };
     Pattern::new(&pattern).is_ok().then_some(pattern)
 }
