@@ -33,9 +33,13 @@ fn is_not_traced() -> bool {
 }
 
 /// Runs a script in a session whose sidecar hangs while kubectl is started: `gate` and `tool` are the two processes then, and the
-/// tool is held. `go_on` lets the sidecar go on; `ran` says how often the tool has run.
-fn while_held(scratch: &Scratch, script: &str) -> Output {
-    scratch.run(&format!(
+/// tool is held. `go_on` lets the sidecar go on; `ran` says how often the tool has run. Nothing where no tool is held.
+fn while_held(script: &str) -> Option<(Scratch, Output)> {
+    if is_not_traced() {
+        return None;
+    }
+    let scratch = scratch();
+    let output = scratch.run(&format!(
         "sidecar=$(cat record/lock)
          ran() {{ cat ran 2>/dev/null | wc -l; }}
          go_on() {{ kill -CONT $sidecar; }}
@@ -52,18 +56,17 @@ fn while_held(scratch: &Scratch, script: &str) -> Output {
          sleep 0.2
          echo held: $(state), ran: $(ran)
          {script}"
-    ))
+    ));
+    Some((scratch, output))
 }
 
 const HELD: &str = "kubectl\nheld: t, ran: 0\n";
 
 #[test]
 fn it_runs_when_its_record_is_durable() {
-    if is_not_traced() {
+    let Some((scratch, output)) = while_held("go_on; wait $gate; echo $?; ran") else {
         return;
-    }
-    let scratch = scratch();
-    let output = while_held(&scratch, "go_on; wait $gate; echo $?; ran");
+    };
     assert_eq!(output.out(), format!("{HELD}0\n1\n"), "{}", output.err());
     let outcomes = scratch.outcomes();
     assert_eq!(outcomes.len(), 1);
@@ -73,29 +76,21 @@ fn it_runs_when_its_record_is_durable() {
 
 #[test]
 fn it_does_not_run_when_its_record_does_not_become_durable_in_time() {
-    if is_not_traced() {
+    let script = "wait $gate; echo $?; ends $tool && echo gone; go_on; sleep 0.5; ran; cat err >&2";
+    let Some((_, output)) = while_held(script) else {
         return;
-    }
-    let scratch = scratch();
-    let output = while_held(
-        &scratch,
-        "wait $gate; echo $?; ends $tool && echo gone; go_on; sleep 0.5; ran; cat err >&2",
-    );
+    };
     assert_eq!(output.out(), format!("{HELD}69\ngone\n0\n"), "{}", output.err());
     assert!(output.err().contains("did not answer within"), "{}", output.err());
 }
 
 #[test]
 fn it_dies_with_its_gate_by_whatever_signal() {
-    if is_not_traced() {
-        return;
-    }
     for signal in ["KILL", "TERM", "HUP"] {
-        let scratch = scratch();
-        let output = while_held(
-            &scratch,
-            &format!("kill -{signal} $gate; ends $tool && echo gone; go_on; sleep 0.5; ran"),
-        );
+        let script = format!("kill -{signal} $gate; ends $tool && echo gone; go_on; sleep 0.5; ran");
+        let Some((scratch, output)) = while_held(&script) else {
+            return;
+        };
         assert_eq!(
             output.out(),
             format!("{HELD}gone\n0\n"),
@@ -116,36 +111,28 @@ fn it_dies_with_its_gate_by_whatever_signal() {
 
 #[test]
 fn nobody_else_can_let_it_go() {
-    if is_not_traced() {
+    let script = "for signal in CONT USR1 STOP CONT TRAP; do kill -$signal $tool; done; sleep 0.2; echo $(state) $(ran)
+         kill -KILL $gate; ends $tool && echo gone; go_on; ran";
+    let Some((_, output)) = while_held(script) else {
         return;
-    }
-    let scratch = scratch();
-    let output = while_held(
-        &scratch,
-        "for signal in CONT USR1 STOP CONT TRAP; do kill -$signal $tool; done; sleep 0.2; echo $(state) $(ran)
-         kill -KILL $gate; ends $tool && echo gone; go_on; ran",
-    );
+    };
     assert_eq!(output.out(), format!("{HELD}t 0\ngone\n0\n"), "{}", output.err());
 }
 
 #[test]
 fn one_that_is_killed_meanwhile_has_ended_by_that() {
-    if is_not_traced() {
+    let Some((scratch, output)) = while_held("kill -KILL $tool; go_on; wait $gate; echo $?; ran") else {
         return;
-    }
-    let scratch = scratch();
-    let output = while_held(&scratch, "kill -KILL $tool; go_on; wait $gate; echo $?; ran");
+    };
     assert_eq!(output.out(), format!("{HELD}137\n0\n"), "{}", output.err());
     assert_eq!(scratch.outcomes()[0]["signal"], 9, "{:?}", scratch.outcomes());
 }
 
 #[test]
 fn signals_that_wait_for_it_reach_it() {
-    if is_not_traced() {
+    let Some((_, output)) = while_held("kill -USR1 $tool; go_on; wait $gate; echo $?; ran") else {
         return;
-    }
-    let scratch = scratch();
-    let output = while_held(&scratch, "kill -USR1 $tool; go_on; wait $gate; echo $?; ran");
+    };
     assert_eq!(output.out(), format!("{HELD}138\n0\n"), "{}", output.err());
 }
 
