@@ -1,11 +1,11 @@
 //! How a rule names things: an exact word, a glob, or `/an anchored regular expression/`.
 
 use regex_automata::Input;
-use regex_automata::meta::{BuildError, Regex};
+use regex_automata::meta::{BuildError, Cache, Regex};
 use regex_automata::util::syntax;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use thiserror::Error;
 
 /// One pattern, kept as written; compiled when a command first reaches it, and once: that takes 0.2 ms, and a decision comes
@@ -16,7 +16,7 @@ pub struct Pattern {
     text: String,
     /// Looked up for every operation that is judged, so found once.
     kind: Kind,
-    compiled: OnceLock<Option<Regex>>,
+    compiled: OnceLock<Option<Box<Compiled>>>,
 }
 
 /// As it stands in a snapshot; only [`Pattern::new`] checks.
@@ -43,6 +43,35 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
+
+/// What a pattern is compiled to, where it needs that, and memory for matching. `regex` keeps such memory in thread-local storage, and
+/// with that a process has more than the C library sets aside for its first thread: mapping more at the start takes longer than all that
+/// is matched.
+#[derive(Debug)]
+struct Compiled {
+    regex: Regex,
+    memory: Mutex<Cache>,
+}
+
+impl Compiled {
+    fn new(regex: Regex) -> Compiled {
+        let memory = Mutex::new(regex.create_cache());
+        Compiled { regex, memory }
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        // Each search begins anew, so what another one left behind does not matter.
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let input = Input::new(text).earliest(true);
+        self.regex.search_half_with(&mut memory, &input).is_some()
+    }
+}
+
+impl Clone for Compiled {
+    fn clone(&self) -> Compiled {
+        Compiled::new(self.regex.clone())
+    }
+}
 
 /// A pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -127,10 +156,12 @@ impl Pattern {
             Kind::Everything => true,
             Kind::Stars => stars(self.text.as_bytes(), text.as_bytes()),
             Kind::Glob | Kind::Regex => {
-                let compiled = self.compiled.get_or_init(|| compile(self.kind, &self.text));
+                let compiled = self
+                    .compiled
+                    .get_or_init(|| compile(self.kind, &self.text).map(Box::new));
                 compiled
                     .as_ref()
-                    .map_or(unusable, |compiled| is_match(compiled, text))
+                    .map_or(unusable, |compiled| compiled.is_match(text))
             }
         }
     }
@@ -216,25 +247,17 @@ fn matches(pattern: &str, text: &str, unusable: bool) -> bool {
         Kind::Exact | Kind::Slashed => pattern == text,
         Kind::Everything => true,
         Kind::Stars => stars(pattern.as_bytes(), text.as_bytes()),
-        kind => compile(kind, pattern).map_or(unusable, |compiled| is_match(&compiled, text)),
+        kind => compile(kind, pattern).map_or(unusable, |compiled| compiled.is_match(text)),
     }
 }
 
 /// Nothing when it cannot be.
-fn compile(kind: Kind, pattern: &str) -> Option<Regex> {
-    match kind {
-        Kind::Regex => regex(pattern).ok(),
-        _ => glob(pattern).ok(),
-    }
-}
-
-/// Each time with memory of its own: what keeps some for the next time needs thread-local storage, and with that a process has more
-/// than the C library sets aside for its first thread. Mapping more at the start takes longer than all that is matched.
-fn is_match(compiled: &Regex, text: &str) -> bool {
-    let input = Input::new(text).earliest(true);
-    compiled
-        .search_half_with(&mut compiled.create_cache(), &input)
-        .is_some()
+fn compile(kind: Kind, pattern: &str) -> Option<Compiled> {
+    let regex = match kind {
+        Kind::Regex => regex(pattern),
+        _ => glob(pattern),
+    };
+    regex.ok().map(Compiled::new)
 }
 
 /// As [`globset::Glob::compile_matcher`] compiles it.
@@ -364,8 +387,9 @@ mod tests {
         #[test]
         fn stars_agree_with_globset(pattern in "[ab/*]{1,8}", text in "[ab/]{0,10}") {
             prop_assume!(!pattern.contains("**"));
-            let theirs = globset::GlobBuilder::new(&pattern).literal_separator(true).build().unwrap().compile_matcher();
-            prop_assert_eq!(stars(pattern.as_bytes(), text.as_bytes()), theirs.is_match(&text));
+            let theirs = globset::GlobBuilder::new(&pattern).literal_separator(true).build().unwrap();
+            let is_theirs = theirs.compile_matcher().is_match(&text);
+            prop_assert_eq!(stars(pattern.as_bytes(), text.as_bytes()), is_theirs);
         }
 
         /// And so is what we compile ourselves.
@@ -374,7 +398,7 @@ mod tests {
             let theirs = globset::GlobBuilder::new(&pattern).literal_separator(true).build();
             match (glob(&pattern), theirs) {
                 (Ok(ours), Ok(theirs)) => {
-                    prop_assert_eq!(is_match(&ours, &text), theirs.compile_matcher().is_match(&text));
+                    prop_assert_eq!(Compiled::new(ours).is_match(&text), theirs.compile_matcher().is_match(&text));
                 }
                 (ours, theirs) => prop_assert_eq!(ours.is_err(), theirs.is_err()),
             }
